@@ -1,0 +1,2 @@
+//! Orderdesk.
+fn main() {}

@@ -1,0 +1,15 @@
+//! Palisade: Rust network services that are secure by default, on axum and tokio.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod db;
+pub mod http;
+pub mod id;
+pub mod input;
+pub mod secret;
+pub mod telemetry;
+
+#[doc(hidden)]
+pub use serde_json;
