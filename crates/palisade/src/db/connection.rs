@@ -1,0 +1,145 @@
+//! Opening the database file: who may, how it is locked, and what every connection is told.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::DbError;
+use super::settings::{DbSettings, Purpose};
+use super::url::DatabaseUrl;
+
+/// The first SQLite without the bug that could corrupt a file when its WAL is reset.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// For its owner only.
+const PRIVATE: u32 = 0o600;
+
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 128;
+
+/// Memory for pages is 2 MiB a connection, and a WAL file is cut back to 16 MiB.
+const MEMORY: &str = "PRAGMA cache_size = -2000; PRAGMA journal_size_limit = 16777216;";
+
+/// The file, and how to connect to it.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    path: PathBuf,
+    busy_timeout: Duration,
+    synchronous: &'static str,
+}
+
+impl Location {
+    /// Makes sure that the file is there, and takes the lock if the purpose is to serve.
+    ///
+    /// The lock lasts as long as the file that is returned with it.
+    pub(super) fn prepare(
+        url: &DatabaseUrl,
+        settings: &DbSettings,
+    ) -> Result<(Self, Option<File>), DbError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            let what = "the SQLite library is older than 3.51.3, which can corrupt a database";
+            return Err(DbError::Open { what, source: None });
+        }
+        let path = url.path().to_owned();
+        if !path.parent().is_some_and(Path::is_dir) {
+            let what = "the folder for the database file does not exist: create it first";
+            return Err(DbError::Open { what, source: None });
+        }
+        let lock = match settings.purpose {
+            Purpose::Serve => Some(lock(&path)?),
+            Purpose::Command => None,
+        };
+        create_private(&path)
+            .map_err(|error| DbError::open("the database file cannot be created", error))?;
+        let synchronous = match settings.danger_lose_last_commits_on_power_cut {
+            false => "PRAGMA synchronous = FULL;",
+            true => "PRAGMA synchronous = NORMAL;",
+        };
+        Ok((Self { path, busy_timeout: settings.busy_timeout, synchronous }, lock))
+    }
+
+    /// Opens the connection that writes.
+    pub(super) fn open_writer(&self) -> Result<Connection, DbError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // SQLite falls back to reading when it may not write.
+        if connection.is_readonly("main").map_err(DbError::from_driver)? {
+            let what = "this user may not write to the database file";
+            return Err(DbError::Open { what, source: None });
+        }
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        let mode: String = mode.map_err(DbError::from_driver)?;
+        if mode != "wal" {
+            let what = "the file system cannot hold a write-ahead log: use a local one";
+            return Err(DbError::Open { what, source: None });
+        }
+        connection
+            .execute_batch(self.synchronous)
+            .and_then(|()| connection.execute_batch("PRAGMA foreign_keys = ON;"))
+            .map_err(DbError::from_driver)?;
+        Ok(connection)
+    }
+
+    /// Opens a connection that reads.
+    pub(super) fn open_reader(&self) -> Result<Connection, DbError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.execute_batch("PRAGMA query_only = ON;").map_err(DbError::from_driver)?;
+        Ok(connection)
+    }
+
+    fn connect(&self, access: OpenFlags) -> Result<Connection, DbError> {
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)
+            .map_err(|error| DbError::open("SQLite cannot open the file", error))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        harden(&connection, self.busy_timeout)
+            .map_err(|error| DbError::open("SQLite cannot set up the connection", error))?;
+        Ok(connection)
+    }
+}
+
+/// Lets a crafted file or statement do less, and refuses `"text"` for `'text'`.
+fn harden(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.execute_batch(MEMORY)
+}
+
+/// Takes the lock of the one process that serves, in a file beside the database: the database's
+/// own file is SQLite's to lock.
+fn lock(database: &Path) -> Result<File, DbError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(PRIVATE);
+    let file = options
+        .open(name)
+        .map_err(|error| DbError::open("its lock file cannot be opened", error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let what = "another process already serves from this file: stop that one first";
+            Err(DbError::Open { what, source: None })
+        }
+        Err(TryLockError::Error(error)) => Err(DbError::open("it cannot be locked", error)),
+    }
+}
+
+/// Creates the file for its owner only; SQLite gives its other files the same mode.
+///
+/// A file that is there is not touched: closing any handle to it would take away the locks that
+/// SQLite holds on it in this process.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,168 @@
+//! A transaction, as features see it: statements with bound values, and rows.
+//!
+//! The methods are `async` because PostgreSQL answers over a network. SQLite answers at once.
+
+use rusqlite::{CachedStatement, Connection};
+
+use super::error::DbError;
+use super::row::Row;
+use super::value::Args;
+
+/// One transaction. It ends with the work that it was handed to: kept if that returns `Ok`.
+///
+/// SQL is `&'static str`, so that it cannot be put together from input, and must leave
+/// transactions alone: no `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT`.
+pub struct Tx<'c> {
+    connection: &'c Connection,
+    lost: Option<DbError>,
+}
+
+impl<'c> Tx<'c> {
+    /// Wraps a connection whose transaction has begun.
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection, lost: None }
+    }
+
+    /// Runs a statement that answers no rows and returns how many rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`]; the statement has then changed nothing.
+    pub async fn execute(&mut self, sql: &'static str, args: &Args<'_>) -> Result<u64, DbError> {
+        self.guarded(|connection| {
+            let changed = prepared(connection, sql, args)?.raw_execute();
+            Ok(u64::try_from(changed.map_err(DbError::from_driver)?).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// Returns what `read` makes of each row, in the order of the statement.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`], and the first error of `read`.
+    pub async fn query<T>(
+        &mut self,
+        sql: &'static str,
+        args: &Args<'_>,
+        read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        self.rows(sql, args, usize::MAX, read)
+    }
+
+    /// Returns what `read` makes of the only row, or `None` if there is no row.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::RowCount`] if there is more than one row; else as [`Tx::query`].
+    pub async fn query_optional<T>(
+        &mut self,
+        sql: &'static str,
+        args: &Args<'_>,
+        read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Option<T>, DbError> {
+        let mut rows = self.rows(sql, args, 2, read)?;
+        match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            found => Err(DbError::RowCount { found }),
+        }
+    }
+
+    /// Returns what `read` makes of the only row.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::RowCount`] if there is no row or more than one; else as [`Tx::query`].
+    pub async fn query_one<T>(
+        &mut self,
+        sql: &'static str,
+        args: &Args<'_>,
+        read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let row = self.query_optional(sql, args, read).await?;
+        row.ok_or(DbError::RowCount { found: 0 })
+    }
+
+    /// Runs one statement of a migration, which cannot be `'static` after it was adapted.
+    pub(super) fn apply(&mut self, statement: &str) -> Result<(), DbError> {
+        self.guarded(|connection| {
+            connection.execute(statement, []).map(|_| ()).map_err(DbError::from_driver)
+        })
+    }
+
+    /// Returns why the whole transaction is gone, if it is.
+    pub(super) fn take_loss(&mut self) -> Option<DbError> {
+        if self.lost.is_none() && self.connection.is_autocommit() {
+            return Some(DbError::Aborted);
+        }
+        self.lost.take()
+    }
+
+    fn rows<T>(
+        &mut self,
+        sql: &'static str,
+        args: &Args<'_>,
+        most: usize,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        self.guarded(|connection| {
+            let mut statement = prepared(connection, sql, args)?;
+            let mut rows = statement.raw_query();
+            let mut found = Vec::new();
+            while found.len() < most {
+                let Some(row) = rows.next().map_err(DbError::from_driver)? else {
+                    break;
+                };
+                found.push(read(&Row::new(row))?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Runs `statement`, unless the transaction is gone: then it would commit on its own.
+    fn guarded<T>(
+        &mut self,
+        statement: impl FnOnce(&Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        if self.connection.is_autocommit() {
+            return Err(DbError::Aborted);
+        }
+        let result = statement(self.connection);
+        if self.connection.is_autocommit() {
+            self.lost = Some(result.as_ref().err().cloned().unwrap_or(DbError::Aborted));
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Tx(..)")
+    }
+}
+
+/// Returns the statement with its values bound.
+///
+/// SQLite takes `$2` for a name and counts parameters as they first appear, so each is bound
+/// by the number in its name.
+fn prepared<'c>(
+    connection: &'c Connection,
+    sql: &'static str,
+    args: &Args<'_>,
+) -> Result<CachedStatement<'c>, DbError> {
+    let mut statement = connection.prepare_cached(sql).map_err(DbError::from_driver)?;
+    let expected = statement.parameter_count();
+    let mismatch = DbError::ArgumentCount { expected, given: args.len() };
+    if expected != args.len() {
+        return Err(mismatch);
+    }
+    for place in 1..=expected {
+        let number = statement.parameter_name(place).and_then(|name| name.strip_prefix('$'));
+        let number = number.and_then(|digits| digits.parse::<usize>().ok());
+        let Some(value) = number.and_then(|number| args.get(number.checked_sub(1)?)) else {
+            return Err(mismatch);
+        };
+        let bound = rusqlite::types::ToSqlOutput::Borrowed(value.as_driver());
+        statement.raw_bind_parameter(place, bound).map_err(DbError::from_driver)?;
+    }
+    Ok(statement)
+}

@@ -1,0 +1,95 @@
+//! Work handed to a thread of the database: run once, in place, and answered when it counts.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::oneshot;
+
+use super::error::DbError;
+use super::tx::Tx;
+
+/// What work comes to: its own result, or why the database could not let it finish.
+pub(super) type Outcome<T, E> = Result<Result<T, E>, DbError>;
+
+/// A write on its way through the writer, without its types.
+pub(super) trait Request: Send {
+    /// Tells whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Runs the work and tells whether what it wrote is to be kept.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Answers the caller. With an `Err`, nothing was committed and nobody hears of success.
+    fn answer(self: Box<Self>, committed: Result<(), DbError>);
+}
+
+/// Boxes `work` and returns it with where its answer will come.
+pub(super) fn request<F, T, E>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Outcome<T, E>>)
+where
+    F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Typed { work, outcome: Err(DbError::Closed), reply }), answer)
+}
+
+/// Runs `work` to its end on this thread. It must not wait for anything but its transaction,
+/// which answers at once: a future that stays pending is a bug, and is dropped.
+pub(super) fn run_in_place<F, T, E>(work: &F, tx: &mut Tx<'_>) -> Outcome<T, E>
+where
+    F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+{
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let future = pin!(work(tx));
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }));
+    match polled {
+        Ok(Poll::Ready(result)) => Ok(result),
+        Ok(Poll::Pending) => {
+            tracing::error!("work inside a transaction waited for something else");
+            Err(DbError::Stalled)
+        }
+        Err(_) => {
+            tracing::error!("work inside a transaction panicked");
+            Err(DbError::Panicked)
+        }
+    }
+}
+
+struct Typed<F, T, E> {
+    work: F,
+    outcome: Outcome<T, E>,
+    reply: oneshot::Sender<Outcome<T, E>>,
+}
+
+impl<F, T, E> Request for Typed<F, T, E>
+where
+    F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        self.outcome = run_in_place(&self.work, tx);
+        matches!(self.outcome, Ok(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), DbError>) {
+        // What the feature captured or returns may panic when dropped: not on the writer's account.
+        let answered = catch_unwind(AssertUnwindSafe(move || {
+            let Self { outcome, reply, .. } = *self;
+            let outcome = match (outcome, committed) {
+                (Ok(Ok(_)) | Err(DbError::Closed), Err(error)) => Err(error),
+                (outcome, _) => outcome,
+            };
+            // A caller that has gone needs no answer.
+            drop(reply.send(outcome));
+        }));
+        if answered.is_err() {
+            tracing::error!("a value that a transaction used panicked when it was dropped");
+        }
+    }
+}
