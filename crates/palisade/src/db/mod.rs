@@ -14,6 +14,8 @@
 
 mod connection;
 mod error;
+mod migrate;
+mod portable;
 mod readers;
 mod row;
 mod settings;
@@ -29,12 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConstraintKind, DbError};
+pub use migrate::{Migration, SchemaState};
 pub use row::{Column, FromValue, Row, Stored};
 pub use settings::{DbSettings, Purpose};
 pub use tx::Tx;
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use value::{Args, ToValue, Value};
 
+use crate::clock::Clock;
 use connection::Location;
 use readers::Readers;
 use writer::Writer;
@@ -50,6 +54,7 @@ pub struct Db {
 struct Inner {
     writer: Writer,
     readers: Readers,
+    clock: Arc<dyn Clock>,
 }
 
 impl Db {
@@ -65,7 +70,7 @@ impl Db {
             let (location, lock) = Location::prepare(&url, &settings)?;
             let writer = Writer::start(location.clone(), lock, settings.queue)?;
             let readers = Readers::new(location, settings.readers, settings.reader_wait);
-            Ok(Self { inner: Arc::new(Inner { writer, readers }) })
+            Ok(Self { inner: Arc::new(Inner { writer, readers, clock: settings.clock }) })
         });
         opening.await.unwrap_or(Err(DbError::Closed))
     }
@@ -128,6 +133,43 @@ impl Db {
         self.inner.readers.run(work).await?
     }
 
+    /// Applies the migrations of `component` that are missing and returns how many those were.
+    ///
+    /// Each is a transaction of its own. Two processes may do this at once.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Schema`] if the list has a gap or an applied text was changed,
+    /// [`DbError::TooNew`] if a newer release was here, [`DbError::Migration`] if one fails.
+    pub async fn migrate(
+        &self,
+        component: &'static str,
+        migrations: &[Migration],
+    ) -> Result<usize, DbError> {
+        migrate::check(component, migrations)?;
+        let mut count = 0;
+        while let Some(done) = self.migrate_once(component, migrations).await? {
+            tracing::info!(component, version = done.version, name = done.name, "schema migrated");
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Compares the schema of `component` in the database with `migrations`, without writing.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Schema`] as [`Db::migrate`]; a newer schema is no error here.
+    pub async fn schema_state(
+        &self,
+        component: &'static str,
+        migrations: &[Migration],
+    ) -> Result<SchemaState, DbError> {
+        migrate::check(component, migrations)?;
+        let migrations: Arc<[Migration]> = migrations.into();
+        self.read(async move |tx| migrate::state(tx, component, &migrations).await).await
+    }
+
     /// Tells whether a write would be taken and answered within `deadline`; it writes nothing.
     ///
     /// # Errors
@@ -146,6 +188,16 @@ impl Db {
     pub async fn close(&self) -> Result<(), DbError> {
         self.inner.readers.close().await;
         self.inner.writer.close().await
+    }
+
+    async fn migrate_once(
+        &self,
+        component: &'static str,
+        migrations: &[Migration],
+    ) -> Result<Option<Migration>, DbError> {
+        let migrations: Arc<[Migration]> = migrations.into();
+        let now = self.inner.clock.now();
+        self.write(async move |tx| migrate::apply_next(tx, component, &migrations, now).await).await
     }
 }
 

@@ -201,7 +201,7 @@ impl<T> ToValue for Id<T> {
     }
 }
 
-/// Makes the [`Args`](crate::db::Args) of a statement from anything that is [`ToValue`](crate::db::ToValue).
+/// Makes the [`Args`] of a statement from anything that is [`ToValue`].
 ///
 /// ```
 /// use palisade::args;

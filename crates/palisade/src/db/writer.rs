@@ -92,9 +92,8 @@ impl Loop {
             }
             self.work_off(batch);
         }
-        if let Err(error) =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
+        let merge = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(merge, [], |_| Ok(())) {
             tracing::error!(%error, "the write-ahead log was not merged at the end");
         }
     }
@@ -104,7 +103,8 @@ impl Loop {
         let mut waiting = batch.into_iter();
         while waiting.len() > 0 {
             if let Err(error) = self.begin() {
-                tracing::error!(%error, requests = waiting.len(), "no write transaction could begin");
+                let requests = waiting.len();
+                tracing::error!(%error, requests, "no write transaction could begin");
                 waiting.for_each(|request| request.answer(Err(error.clone())));
                 return;
             }

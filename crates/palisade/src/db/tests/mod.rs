@@ -2,6 +2,7 @@
 
 mod opening;
 mod reads;
+mod schema;
 mod writes;
 
 use std::future::poll_fn;
