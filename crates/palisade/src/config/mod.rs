@@ -1,1 +1,52 @@
-//! To come.
+//! Settings and secrets: what the operator says, where each word of it came from, what is wrong.
+//!
+//! The rules of this module:
+//!
+//! 1. One text ([`settings!`](crate::settings), [`settings_of!`](crate::settings_of),
+//!    [`choice!`](crate::choice)) makes the type, its defaults, its reading and its
+//!    documentation, so that they cannot drift apart.
+//! 2. Three layers, later wins: defaults, the TOML file, the environment.
+//! 3. What is not known is refused, and every mistake of every layer is reported at once.
+//! 4. Secrets never come from the settings file; they have sources of their own
+//!    ([`Secrets`]), and are shown only as `[redacted]`.
+//!
+//! The environment is read once, into an [`Environment`], and handed on from there. This module
+//! leaves out what a setting means: that belongs to the code that declares the section.
+
+mod choice;
+mod document;
+mod environment;
+mod example;
+mod field;
+mod file;
+mod key_material;
+mod kinds;
+mod load;
+mod mistake;
+mod nearest;
+mod rate;
+mod reader;
+mod secret_file;
+mod secrets;
+mod section;
+mod size;
+mod sources;
+mod span;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, NotUtf8};
+pub use example::example;
+pub use field::Field;
+pub use key_material::{KeyMaterial, WeakKey};
+pub use load::{Loaded, Shown, load, load_text};
+pub use mistake::{Mistake, Mistakes, Origin, Place, Wrong};
+pub use rate::{Rate, Throttle};
+pub use reader::Reader;
+pub use secret_file::{FileFault, TextFault};
+pub use secrets::{FoundSecret, SecretError, SecretOrigin, SecretSource, Secrets};
+pub use section::{KeyOutline, Section, SectionOutline, Settings};
+pub use size::Size;
+pub use value::{FromSetting, Raw, Unfit, quoted};

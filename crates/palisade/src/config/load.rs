@@ -1,0 +1,147 @@
+//! The layers put together: [`load`] answers with every setting and its origin, or every mistake.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::document::{self, Layer};
+use super::mistake::{Mistake, Origin, Place};
+use super::reader::Reader;
+use super::{Environment, Mistakes, SecretOrigin, Settings, file};
+
+/// One effective setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The section.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// The value as TOML.
+    pub value: String,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+/// Settings, and for every key where its value comes from.
+#[derive(Debug, Clone)]
+pub struct Loaded<S> {
+    settings: S,
+    shown: Vec<Shown>,
+    secrets: Vec<(String, SecretOrigin)>,
+}
+
+impl<S> Loaded<S> {
+    /// Returns the settings.
+    pub fn settings(&self) -> &S {
+        &self.settings
+    }
+
+    /// Takes the settings out.
+    pub fn into_settings(self) -> S {
+        self.settings
+    }
+
+    /// Returns every key with its effective value, in the order of the declaration.
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// Has [`show`](Self::show) name a secret and its origin; its value cannot get here.
+    pub fn record_secret(&mut self, name: &str, origin: &SecretOrigin) {
+        self.secrets.push((name.to_owned(), origin.clone()));
+    }
+
+    /// Returns one line a setting, `section.key = value   # origin`, then one a secret.
+    pub fn show(&self) -> String {
+        let mut out = String::new();
+        for Shown { section, key, value, origin } in &self.shown {
+            write_line(&mut out, format_args!("{section}.{key} = {value}   # {origin}"));
+        }
+        for (name, origin) in &self.secrets {
+            write_line(&mut out, format_args!("{name} = [redacted]   # from {origin}"));
+        }
+        out
+    }
+}
+
+/// Reads the settings: defaults, then `path` if one is given, then the environment.
+///
+/// # Errors
+///
+/// Every mistake of every layer at once. A rule over several keys of a section is only judged
+/// when each key of that section is right by itself.
+pub fn load<S: Settings>(
+    path: Option<&Path>,
+    environment: &Environment,
+) -> Result<Loaded<S>, Mistakes> {
+    let outline = S::outline();
+    let from_file = path.map_or_else(Layer::default, |path| match file::read(path) {
+        Ok(text) => document::read_toml(path, &text, &outline),
+        Err(wrong) => {
+            let mistake = Mistake { place: Place::File(path.to_owned()), wrong };
+            Layer { mistakes: vec![mistake], ..Layer::default() }
+        }
+    });
+    combine(from_file, document::read_variables(S::PREFIX, environment, &outline))
+}
+
+/// Reads the settings from a text that stands for the file `path`, which is not opened.
+///
+/// ```
+/// # use palisade::config::{Environment, load_text};
+/// # palisade::settings! {
+/// #     /// The listeners.
+/// #     pub struct Server in "server" {
+/// #         /// Where to listen.
+/// #         pub listen: std::net::SocketAddr = ([127, 0, 0, 1], 8443).into();
+/// #     }
+/// # }
+/// # palisade::settings_of! {
+/// #     /// Everything.
+/// #     pub struct Settings in "ORDERDESK" {
+/// #         /// The listeners.
+/// #         pub server: Server,
+/// #     }
+/// # }
+/// let text = "[server]\nlisen = '[::1]:8443'\n";
+/// let mistakes =
+///     load_text::<Settings>("orderdesk.toml".as_ref(), text, &Environment::default()).unwrap_err();
+/// assert_eq!(
+///     mistakes.to_string(),
+///     "orderdesk.toml:2: unknown key lisen in [server], did you mean `listen`?"
+/// );
+/// ```
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_text<S: Settings>(
+    path: &Path,
+    text: &str,
+    environment: &Environment,
+) -> Result<Loaded<S>, Mistakes> {
+    let outline = S::outline();
+    let from_file = document::read_toml(path, text, &outline);
+    combine(from_file, document::read_variables(S::PREFIX, environment, &outline))
+}
+
+fn combine<S: Settings>(file: Layer, variables: Layer) -> Result<Loaded<S>, Mistakes> {
+    let (mut entries, mut mistakes) = (file.entries, file.mistakes);
+    entries.extend(variables.entries);
+    mistakes.extend(variables.mistakes);
+    let mut reader = Reader::new(entries, mistakes);
+    let settings = S::read(&mut reader);
+    let (mistakes, shown) = reader.into_parts();
+    match settings {
+        Some(settings) if mistakes.is_empty() => {
+            Ok(Loaded { settings, shown, secrets: Vec::new() })
+        }
+        _ => Err(Mistakes::new(mistakes)),
+    }
+}
+
+fn write_line(out: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing into a string cannot fail.
+    if out.write_fmt(line).is_ok() {
+        out.push('\n');
+    }
+}

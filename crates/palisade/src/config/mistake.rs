@@ -1,0 +1,190 @@
+//! What is wrong with the settings, said so that it can be mended without reading code.
+//!
+//! The words of each error hold those of its cause, so that a mistake is one line; for that
+//! reason the cause is a field to match on and no `source` to be printed again.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Unfit;
+
+/// Most mistakes that are listed; what comes after them is counted.
+const MOST_LISTED: usize = 100;
+
+/// Where the effective value of a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Nobody said anything else.
+    Default,
+    /// The settings file.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// The line of the key, from 1.
+        line: usize,
+    },
+    /// A variable of the environment.
+    Environment {
+        /// The variable's name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::File { path, line } => write!(out, "{}:{line}", path.display()),
+            Self::Environment { name } => write!(out, "variable {name}"),
+        }
+    }
+}
+
+/// Where a mistake was made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The settings file as a whole.
+    File(PathBuf),
+    /// One line of it, or one variable.
+    At(Origin),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(out),
+            Self::At(origin) => origin.fmt(out),
+        }
+    }
+}
+
+/// What is wrong at a place.
+#[derive(Debug, thiserror::Error)]
+pub enum Wrong {
+    /// The settings file cannot be opened or read.
+    #[error("the settings file cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// The path is a directory, a pipe or a device.
+    #[error("the settings file is not a regular file")]
+    NotRegular,
+    /// The file is larger than any honest settings file.
+    #[error("the settings file is larger than {most} bytes")]
+    TooLarge {
+        /// The most bytes that are read.
+        most: u64,
+    },
+    /// The file or the variable does not hold text.
+    #[error("this is not UTF-8")]
+    NotUtf8,
+    /// The file is not TOML here; the words never repeat the line, which could hold a secret.
+    #[error("this is not TOML: {0}")]
+    Syntax(String),
+    /// There is no such section.
+    #[error("unknown section [{section}]{}", hint(.nearest.as_deref()))]
+    UnknownSection {
+        /// The section as it was written.
+        section: String,
+        /// The section that was probably meant.
+        nearest: Option<String>,
+    },
+    /// There is no such key in this section.
+    #[error("unknown key {key} in [{section}]{}", hint(.nearest.as_deref()))]
+    UnknownKey {
+        /// The section it stands in.
+        section: String,
+        /// The key as it was written.
+        key: String,
+        /// The key that was probably meant; with its section if that is another one.
+        nearest: Option<String>,
+    },
+    /// A key stands before the first section.
+    #[error("{key} stands outside of any section{}", hint(.nearest.as_deref()))]
+    OutsideSection {
+        /// The key as it was written.
+        key: String,
+        /// Where it probably belongs.
+        nearest: Option<String>,
+    },
+    /// The variable has the prefix of the settings but names none of them.
+    #[error("no setting has this variable{}", hint(.nearest.as_deref()))]
+    UnknownVariable {
+        /// The variable that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A secret is about to end up where settings are shown and copied.
+    #[error(
+        "{key} looks like a secret, and secrets do not belong into the settings: remove it here, \
+         replace it by a new one, and give that as the variable {name}, as a file named by \
+         {name}_FILE, or as $CREDENTIALS_DIRECTORY/{name}"
+    )]
+    SecretHere {
+        /// The key or the variable as it was written.
+        key: String,
+        /// The name that the secret has as a variable.
+        name: String,
+    },
+    /// The value has the wrong type, is impossible, or is out of bounds.
+    #[error("{section}.{key}: {unfit}")]
+    Unfit {
+        /// The section of the key.
+        section: &'static str,
+        /// The key.
+        key: &'static str,
+        /// What was expected, and what was found.
+        unfit: Unfit,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// One mistake and its place.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {wrong}")]
+pub struct Mistake {
+    /// Where it was made.
+    pub place: Place,
+    /// What is wrong there.
+    pub wrong: Wrong,
+}
+
+impl Mistake {
+    /// Says what is wrong with a line or a variable.
+    pub(super) fn at(origin: Origin, wrong: Wrong) -> Self {
+        Self { place: Place::At(origin), wrong }
+    }
+}
+
+/// Every mistake of every layer, in the order of the lines, then of the variables.
+#[derive(Debug)]
+pub struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    /// Puts the mistakes in order.
+    pub(super) fn new(mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by(|left, right| left.place.cmp(&right.place));
+        Self(mistakes)
+    }
+
+    /// Returns the mistakes, at least one.
+    pub fn all(&self) -> &[Mistake] {
+        &self.0
+    }
+}
+
+/// One line a mistake.
+impl fmt::Display for Mistakes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().take(MOST_LISTED).enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(out, "{separator}{mistake}")?;
+        }
+        match self.0.len().saturating_sub(MOST_LISTED) {
+            0 => Ok(()),
+            more => write!(out, "\nand {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Mistakes {}
