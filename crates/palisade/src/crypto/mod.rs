@@ -8,14 +8,22 @@
 //! | keys for one purpose | HKDF-SHA256 (RFC 5869) from one key ring | [`KeyRing`] |
 //! | text that comes back unchanged | HMAC-SHA256, whole tags | [`Signer`] |
 //! | bearer tokens | 256 random bits, stored as SHA-256 | [`Token`] |
+//! | passwords | argon2id (RFC 9106), bounded workers | [`Hasher`] |
 //!
 //! It leaves out who may do what: that is [`crate::auth`].
 
+mod common_passwords;
+mod hasher;
 mod hkdf;
 mod keys;
+mod passwords;
+mod phc;
 mod tokens;
 
+pub use hasher::{HashError, HashSettings, Hasher, Verdict, WeakParameters};
 pub use keys::{KeyRing, Purpose, Signer, WeakKey};
+pub use passwords::{GivenPassword, Password};
+pub use phc::{CorruptHash, PasswordHash};
 pub use tokens::{Token, TokenHash, TokenKind};
 
 /// Returns `N` bytes from the operating system's source of randomness.
