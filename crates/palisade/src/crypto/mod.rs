@@ -1,1 +1,43 @@
-//! To come.
+//! Cryptography: every key, token and password hash of a service is made and checked here.
+//!
+//! This is the only module that names a cipher or a hash, save for the key type of certificates
+//! in [`crate::http`]. What is in use, and why:
+//!
+//! | for | what | where |
+//! | --- | --- | --- |
+//! | keys for one purpose | HKDF-SHA256 (RFC 5869) from one key ring | [`KeyRing`] |
+//! | text that comes back unchanged | HMAC-SHA256, whole tags | [`Signer`] |
+//! | bearer tokens | 256 random bits, stored as SHA-256 | [`Token`] |
+//! | passwords | argon2id (RFC 9106), bounded workers | [`Hasher`] |
+//!
+//! It leaves out who may do what: that is [`crate::auth`].
+
+mod common_passwords;
+mod hasher;
+mod hkdf;
+mod keys;
+mod passwords;
+mod phc;
+mod tokens;
+
+pub use hasher::{HashError, HashSettings, Hasher, Verdict, WeakParameters};
+pub use keys::{KeyRing, Purpose, Signer, WeakKey};
+pub use passwords::{GivenPassword, Password};
+pub use phc::{CorruptHash, PasswordHash};
+pub use tokens::{Token, TokenHash, TokenKind};
+
+/// Returns `N` bytes from the operating system's source of randomness.
+///
+/// ```
+/// assert_ne!(palisade::crypto::random_bytes::<16>(), palisade::crypto::random_bytes::<16>());
+/// ```
+///
+/// # Panics
+///
+/// Never in practice: only if the operating system has no random source.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness nothing here is safe to go on")]
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

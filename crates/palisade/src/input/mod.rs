@@ -12,13 +12,15 @@
 
 mod fields;
 mod json;
+mod number;
 mod query;
 mod schema;
 pub mod text;
 mod violation;
 
 pub use fields::{FromJson, FromText, List, Members, read_json};
-pub use json::{Json, JsonError, Number};
+pub use json::{Json, JsonError};
+pub use number::Number;
 pub use query::{FromQuery, Parameters, QueryError};
 pub use schema::{Schema, described, string_schema};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};

@@ -1,0 +1,218 @@
+//! The workers under load, under attack, and when something breaks.
+
+use std::sync::mpsc;
+
+use super::*;
+
+/// The cheapest settings that are allowed: 12 MiB and 3 passes.
+fn settings() -> HashSettings {
+    HashSettings {
+        memory_kib: 12_288,
+        iterations: 3,
+        workers: 1,
+        queue: 2,
+        ..HashSettings::default()
+    }
+}
+
+fn start(settings: HashSettings) -> Arc<Hasher> {
+    Arc::new(Hasher::start(settings).unwrap())
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text).unwrap()
+}
+
+fn given(text: &str) -> GivenPassword {
+    GivenPassword::new(text).unwrap()
+}
+
+/// Keeps the only worker busy until the returned sender is dropped.
+async fn busy(hasher: &Arc<Hasher>) -> mpsc::SyncSender<()> {
+    let (release, held) = mpsc::sync_channel::<()>(0);
+    let (begin, has_begun) = oneshot::channel();
+    let hasher = Arc::clone(hasher);
+    tokio::spawn(async move {
+        let work = move |_: &mut Memory| {
+            begin.send(()).unwrap();
+            held.recv().unwrap_or_default();
+            Ok(())
+        };
+        hasher.submit(work).await.unwrap_or_default();
+    });
+    has_begun.await.unwrap();
+    release
+}
+
+/// Lets every spawned task run until it waits.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_right_password_is_right_and_every_other_wrong() {
+    let hasher = start(settings());
+    let hash = hasher.hash(&password("correct horse battery staple")).await.unwrap();
+
+    let right = hasher.verify(&given("correct horse battery staple"), Some(hash.clone())).await;
+    assert_eq!(right, Ok(Verdict::Right));
+    for wrong in ["Correct horse battery staple", "correct horse battery staple ", "x"] {
+        assert_eq!(hasher.verify(&given(wrong), Some(hash.clone())).await, Ok(Verdict::Wrong));
+    }
+    assert_eq!(
+        hasher.verify(&given("correct horse battery staple"), None).await,
+        Ok(Verdict::Wrong)
+    );
+}
+
+#[tokio::test]
+async fn the_same_password_never_has_the_same_hash() {
+    let hasher = start(settings());
+    let one = hasher.hash(&password("correct horse battery staple")).await.unwrap();
+    let two = hasher.hash(&password("correct horse battery staple")).await.unwrap();
+    assert_ne!(one.expose(), two.expose());
+    assert!(one.expose().starts_with("$argon2id$v=19$m=12288,t=3,p=1$"));
+}
+
+#[tokio::test]
+async fn a_hash_of_another_program_is_verified_and_replaced() {
+    // Test vector of the reference implementation: 64 MiB, 2 passes, "password", "somesalt".
+    let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ\
+                $CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let foreign = PasswordHash::parse(text).unwrap();
+    let hasher = start(settings());
+
+    let verdict = hasher.verify(&given("password"), Some(foreign.clone())).await.unwrap();
+    let Verdict::RightButOutdated(fresh) = verdict else { panic!("{verdict:?}") };
+
+    assert_eq!(hasher.verify(&given("password"), Some(fresh)).await, Ok(Verdict::Right));
+    assert_eq!(hasher.verify(&given("Password"), Some(foreign)).await, Ok(Verdict::Wrong));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_serves_what_it_holds() {
+    let hasher = start(settings());
+    let release = busy(&hasher).await;
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let hasher = Arc::clone(&hasher);
+            tokio::spawn(async move { hasher.verify(&given("x"), None).await })
+        })
+        .collect();
+    settle().await;
+
+    assert_eq!(hasher.verify(&given("x"), None).await, Err(HashError::Overloaded));
+    assert_eq!(
+        hasher.hash(&password("correct horse battery staple")).await,
+        Err(HashError::Overloaded)
+    );
+
+    drop(release);
+    for task in waiting {
+        assert_eq!(task.await.unwrap(), Ok(Verdict::Wrong));
+    }
+}
+
+#[tokio::test]
+async fn work_whose_deadline_passed_or_whose_caller_left_is_never_begun() {
+    let impatient = HashSettings { longest_wait: Duration::ZERO, ..settings() };
+    let hasher = start(impatient);
+    let (ran, has_run) = mpsc::sync_channel::<&str>(4);
+    let late = {
+        let (hasher, ran) = (Arc::clone(&hasher), ran.clone());
+        // Zero patience: by the time a worker looks, the deadline is behind.
+        async move { hasher.submit(move |_| Ok(ran.send("late").is_ok())).await }
+    };
+    assert_eq!(late.await, Err(HashError::Overloaded));
+
+    let hasher = start(settings());
+    let release = busy(&hasher).await;
+    let left = {
+        let (hasher, ran) = (Arc::clone(&hasher), ran.clone());
+        tokio::spawn(async move { hasher.submit(move |_| Ok(ran.send("left").is_ok())).await })
+    };
+    settle().await;
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    drop(release);
+    // The queue keeps its order, so this answer comes after the turn of the abandoned one.
+    assert_eq!(hasher.verify(&given("x"), None).await, Ok(Verdict::Wrong));
+    assert!(has_run.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_panic_is_one_failed_answer() {
+    let hasher = start(settings());
+    let outcome = hasher.submit::<(), _>(|_| panic!("on purpose")).await;
+    assert_eq!(outcome, Err(HashError::Failed));
+    assert_eq!(hasher.verify(&given("x"), None).await, Ok(Verdict::Wrong));
+}
+
+#[tokio::test]
+async fn shutting_down_fails_what_waits_and_what_comes() {
+    let hasher = start(settings());
+    let release = busy(&hasher).await;
+    let waiting = {
+        let hasher = Arc::clone(&hasher);
+        tokio::spawn(async move { hasher.verify(&given("x"), None).await })
+    };
+    settle().await;
+
+    hasher.pool.stop();
+    drop(release);
+    hasher.shutdown();
+
+    assert_eq!(waiting.await.unwrap(), Err(HashError::Failed));
+    assert_eq!(hasher.verify(&given("x"), None).await, Err(HashError::Failed));
+}
+
+#[tokio::test]
+async fn an_absent_hash_costs_what_a_wrong_password_costs() {
+    let hasher = start(settings());
+    let hash = hasher.hash(&password("correct horse battery staple")).await.unwrap();
+    let mut spent = [Vec::new(), Vec::new()];
+    for round in 0..16 {
+        let stored = (round % 2 == 0).then(|| hash.clone());
+        let begin = Instant::now();
+        assert_eq!(hasher.verify(&given("x"), stored).await, Ok(Verdict::Wrong));
+        spent[round % 2].push(begin.elapsed());
+    }
+    let [known, unknown] = spent.map(|times| times.into_iter().min().unwrap());
+    assert!(known < unknown * 3 && unknown < known * 3, "{known:?} {unknown:?}");
+}
+
+#[test]
+fn settings_that_protect_too_little_or_cost_too_much_do_not_start() {
+    let with = |memory_kib, iterations, parallelism| {
+        Hasher::start(HashSettings { memory_kib, iterations, parallelism, ..settings() })
+    };
+    for (memory_kib, iterations) in [(19_456, 2), (47_104, 1), (12_288, 3), (12_288, 10)] {
+        assert!(with(memory_kib, iterations, 1).is_ok());
+        assert!(matches!(with(memory_kib - 1, iterations, 1), Err(WeakParameters::TooCheap)));
+    }
+    for (memory_kib, iterations, parallelism) in [(19_456, 0, 1), (19_456, 2, 0), (19_456, 1, 4)] {
+        let refused = with(memory_kib, iterations, parallelism);
+        assert!(matches!(refused, Err(WeakParameters::TooCheap)));
+    }
+    for (memory_kib, iterations, parallelism) in [(262_145, 2, 1), (19_456, 11, 1), (19_456, 2, 5)]
+    {
+        let refused = with(memory_kib, iterations, parallelism);
+        assert!(matches!(refused, Err(WeakParameters::TooDear)));
+    }
+    for (workers, queue) in [(0, 1), (65, 1), (1, 0), (1, 4097)] {
+        let refused = Hasher::start(HashSettings { workers, queue, ..settings() });
+        assert!(matches!(refused, Err(WeakParameters::OutOfRange)));
+    }
+}
+
+#[test]
+fn memory_grows_to_what_is_asked_and_is_kept() {
+    let mut memory = Memory::default();
+    assert_eq!(memory.blocks(8).unwrap().len(), 8);
+    let place = memory.0.as_ptr();
+    assert_eq!(memory.blocks(4).unwrap().len(), 4);
+    assert_eq!(memory.0.as_ptr(), place);
+    assert_eq!(memory.blocks(64 * 1024).unwrap().len(), 64 * 1024);
+}
