@@ -15,10 +15,12 @@ mod json;
 mod query;
 mod schema;
 pub mod text;
+mod view;
 mod violation;
+mod words;
 
 pub use fields::{FromJson, FromText, List, Members, read_json};
 pub use json::{Json, JsonError, Number};
 pub use query::{FromQuery, Parameters, QueryError};
-pub use schema::{Schema, described, string_schema};
+pub use schema::{Schema, described, shown, string_schema};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};

@@ -8,6 +8,9 @@ pub trait Schema {
     /// in place wherever it is used.
     const NAME: Option<&'static str> = None;
 
+    /// Whether an answer shows `null` where there is no value.
+    const NULLABLE: bool = false;
+
     /// Returns the schema itself, never a reference to it.
     fn schema() -> Value;
 
@@ -46,8 +49,19 @@ pub fn described(mut schema: Value, description: &str) -> Value {
     schema
 }
 
+/// Returns what an answer's schema says of a member of type `T`.
+///
+/// Same as [`Schema::reference`], except that an optional value may also be `null`: an answer
+/// shows every member, where a request leaves it out.
+pub fn shown<T: Schema>() -> Value {
+    match T::NULLABLE {
+        true => json!({ "anyOf": [T::reference(), { "type": "null" }] }),
+        false => T::reference(),
+    }
+}
+
 impl<T: Schema> Schema for Option<T> {
-    const NAME: Option<&'static str> = None;
+    const NULLABLE: bool = true;
 
     fn schema() -> Value {
         T::reference()
