@@ -22,5 +22,5 @@ mod words;
 pub use fields::{FromJson, FromText, List, Members, read_json};
 pub use json::{Json, JsonError, Number};
 pub use query::{FromQuery, Parameters, QueryError};
-pub use schema::{Schema, described, shown, string_schema};
+pub use schema::{Schema, described, shown, string_schema, with_keyword};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};

@@ -40,6 +40,21 @@ pub fn string_schema(lengths: std::ops::RangeInclusive<usize>, pattern: &str) ->
     })
 }
 
+/// Returns `schema` with one more keyword, such as `examples`.
+///
+/// ```
+/// use palisade::input::{string_schema, with_keyword};
+///
+/// let schema = with_keyword(string_schema(1..=9, "^[a-z]+$"), "examples", ["green"]);
+/// assert_eq!(schema["examples"][0], "green");
+/// ```
+pub fn with_keyword(mut schema: Value, keyword: &str, value: impl Into<Value>) -> Value {
+    if let Value::Object(parts) = &mut schema {
+        parts.insert(keyword.to_owned(), value.into());
+    }
+    schema
+}
+
 /// Returns `schema` with a description, as a member of an object has it.
 pub fn described(mut schema: Value, description: &str) -> Value {
     let description = description.trim();
