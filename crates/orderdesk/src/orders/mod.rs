@@ -18,6 +18,7 @@ mod sku;
 mod stages;
 mod status;
 mod text;
+mod wire;
 
 pub use currency::Currency;
 pub use lines::{Line, Lines};
@@ -28,3 +29,7 @@ pub use sku::Sku;
 pub use stages::{AnyOrder, Cancelled, New, Paid, Shipped, Stage};
 pub use status::{Action, Canceller, Event, NotAllowed, Status};
 pub use text::{PaymentReference, Reason, Reference, Tracking};
+pub use wire::{
+    CancelOrder, EventView, LineInput, LineView, LineViews, OrderView, PayOrder, PlaceOrder,
+    Placement, ShipOrder, UnitPrice,
+};
