@@ -12,4 +12,6 @@ pub mod secret;
 pub mod telemetry;
 
 #[doc(hidden)]
+pub use serde;
+#[doc(hidden)]
 pub use serde_json;

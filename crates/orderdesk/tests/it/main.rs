@@ -1,1 +1,3 @@
-//! Tests.
+//! What must hold of the service as a whole, in one binary.
+
+mod domain;

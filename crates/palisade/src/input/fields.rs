@@ -169,7 +169,8 @@ impl<'a> Members<'a> {
 /// Each member's type must be [`FromJson`] and [`Schema`]; `Option<T>` may be left out. Unknown
 /// members are refused. The documentation comments become the descriptions in the OpenAPI
 /// document. A rule over several members is a function named after `checked by`: it sees the
-/// document before any member is judged, so that its complaints join all the others.
+/// document before any member is judged, so that its complaints join all the others. After a
+/// comma, `described by` may name a function that takes the schema and returns it with that rule.
 ///
 /// ```
 /// use palisade::input::{FromText, Invalid, Schema, read_json, string_schema};
@@ -211,7 +212,9 @@ impl<'a> Members<'a> {
 macro_rules! body {
     (
         $(#[doc = $about:literal])*
-        $visibility:vis struct $name:ident $(checked by $check:path)? {
+        $visibility:vis struct $name:ident
+        $(checked by $check:path $(, described by $describe:path)?)?
+        {
             $(
                 $(#[doc = $member_about:literal])*
                 $member_visibility:vis $member:ident: $kind:ty,
@@ -259,13 +262,15 @@ macro_rules! body {
                         required.push(stringify!($member));
                     }
                 )*
-                $crate::serde_json::json!({
+                let schema = $crate::serde_json::json!({
                     "type": "object",
                     "description": concat!($( $about, "\n" ),*).trim(),
                     "properties": properties,
                     "required": required,
                     "additionalProperties": false,
-                })
+                });
+                $( $( let schema = $describe(schema); )? )?
+                schema
             }
 
             fn collect(named: &mut $crate::serde_json::Map<String, $crate::serde_json::Value>) {

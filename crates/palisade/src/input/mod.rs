@@ -16,11 +16,13 @@ mod number;
 mod query;
 mod schema;
 pub mod text;
+mod view;
 mod violation;
+mod words;
 
 pub use fields::{FromJson, FromText, List, Members, read_json};
 pub use json::{Json, JsonError};
 pub use number::Number;
 pub use query::{FromQuery, Parameters, QueryError};
-pub use schema::{Schema, described, string_schema};
+pub use schema::{Schema, described, shown, string_schema, with_keyword};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};

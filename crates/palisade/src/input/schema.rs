@@ -8,6 +8,9 @@ pub trait Schema {
     /// in place wherever it is used.
     const NAME: Option<&'static str> = None;
 
+    /// Whether an answer shows `null` where there is no value.
+    const NULLABLE: bool = false;
+
     /// Returns the schema itself, never a reference to it.
     fn schema() -> Value;
 
@@ -37,6 +40,21 @@ pub fn string_schema(lengths: std::ops::RangeInclusive<usize>, pattern: &str) ->
     })
 }
 
+/// Returns `schema` with one more keyword, such as `examples`.
+///
+/// ```
+/// use palisade::input::{string_schema, with_keyword};
+///
+/// let schema = with_keyword(string_schema(1..=9, "^[a-z]+$"), "examples", ["green"]);
+/// assert_eq!(schema["examples"][0], "green");
+/// ```
+pub fn with_keyword(mut schema: Value, keyword: &str, value: impl Into<Value>) -> Value {
+    if let Value::Object(parts) = &mut schema {
+        parts.insert(keyword.to_owned(), value.into());
+    }
+    schema
+}
+
 /// Returns `schema` with a description, as a member of an object has it.
 pub fn described(mut schema: Value, description: &str) -> Value {
     let description = description.trim();
@@ -46,8 +64,19 @@ pub fn described(mut schema: Value, description: &str) -> Value {
     schema
 }
 
+/// Returns what an answer's schema says of a member of type `T`.
+///
+/// Same as [`Schema::reference`], except that an optional value may also be `null`: an answer
+/// shows every member, where a request leaves it out.
+pub fn shown<T: Schema>() -> Value {
+    match T::NULLABLE {
+        true => json!({ "anyOf": [T::reference(), { "type": "null" }] }),
+        false => T::reference(),
+    }
+}
+
 impl<T: Schema> Schema for Option<T> {
-    const NAME: Option<&'static str> = None;
+    const NULLABLE: bool = true;
 
     fn schema() -> Value {
         T::reference()

@@ -31,7 +31,7 @@ pub fn line(raw: &str, least: usize, most: usize) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// The ECMA-262 pattern of a text that [`line`] accepts.
+/// The ECMA-262 pattern of a text that [`line()`] accepts.
 pub const LINE_PATTERN: &str =
     r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+$";
 

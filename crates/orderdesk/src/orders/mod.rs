@@ -1,0 +1,35 @@
+//! Orders: what a customer asked for and how far we are with it.
+//!
+//! The rules of this module:
+//!
+//! 1. An order only moves forward, along [`Status::apply`]; the types say it a second time, so that
+//!    code that ships an unpaid order does not compile (see [`Order`]).
+//! 2. Money is whole minor units of one currency, never a float; what does not fit is refused.
+//! 3. Lines and total are fixed when the order is placed.
+//!
+//! Payment itself happens elsewhere; this module only records the outcome.
+
+mod currency;
+mod lines;
+mod money;
+mod order;
+mod quantity;
+mod sku;
+mod stages;
+mod status;
+mod text;
+mod wire;
+
+pub use currency::Currency;
+pub use lines::{Line, Lines};
+pub use money::{Money, MoneyError};
+pub use order::{Facts, Order, OrderId, Version};
+pub use quantity::Quantity;
+pub use sku::Sku;
+pub use stages::{AnyOrder, Cancelled, New, Paid, Shipped, Stage};
+pub use status::{Action, Canceller, Event, NotAllowed, Status};
+pub use text::{PaymentReference, Reason, Reference, Tracking};
+pub use wire::{
+    CancelOrder, EventView, LineInput, LineView, LineViews, OrderView, PayOrder, PlaceOrder,
+    Placement, ShipOrder, UnitPrice,
+};
