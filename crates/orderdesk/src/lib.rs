@@ -1,7 +1,20 @@
 //! Orderdesk: a complete order service built on nothing but Palisade's public interface.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`accounts`] | who may use the service, sign-up and sign-in |
+//! | [`orders`] | what customers ask for and how far we are with it |
+//! | [`config`] | everything that can be set |
+//! | [`state`] | what handlers can ask for |
+//! | [`paging`] | lists in pages |
+//! | [`service`] | how the parts are put together and served |
 
 pub mod accounts;
+pub mod config;
 pub mod orders;
+pub mod paging;
+pub mod service;
+pub mod state;
 
 #[cfg(test)]
 mod samples;

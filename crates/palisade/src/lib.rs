@@ -8,7 +8,9 @@ pub mod db;
 pub mod http;
 pub mod id;
 pub mod input;
+pub mod process;
 pub mod secret;
+pub mod service;
 pub mod telemetry;
 
 #[doc(hidden)]

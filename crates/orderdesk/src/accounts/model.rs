@@ -9,8 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::{EmailAddress, Username};
 
-/// Names an account.
-pub type AccountId = Id<Account>;
+pub use palisade::auth::AccountId;
 
 palisade::words! {
     /// What an account may do.
@@ -19,6 +18,20 @@ palisade::words! {
         Customer = "customer",
         /// Sees and changes everything.
         Operator = "operator",
+    }
+}
+
+/// The role that may see and change everything, as policies name it.
+pub const OPERATOR: palisade::auth::Role = palisade::auth::Role::new("operator");
+const CUSTOMER: palisade::auth::Role = palisade::auth::Role::new("customer");
+
+impl Role {
+    /// Returns the role as sessions and policies know it.
+    pub fn for_callers(self) -> palisade::auth::Role {
+        match self {
+            Self::Customer => CUSTOMER,
+            Self::Operator => OPERATOR,
+        }
     }
 }
 

@@ -9,14 +9,18 @@
 //!
 //! Payment itself happens elsewhere; this module only records the outcome.
 
+pub mod actions;
 mod currency;
 mod lines;
 mod money;
 mod order;
 mod quantity;
+mod routes;
+mod scope;
 mod sku;
 mod stages;
 mod status;
+pub mod store;
 mod text;
 mod wire;
 
@@ -25,6 +29,8 @@ pub use lines::{Line, Lines};
 pub use money::{Money, MoneyError};
 pub use order::{Facts, Order, OrderId, Version};
 pub use quantity::Quantity;
+pub use routes::{ILLEGAL_TRANSITION, routes};
+pub use scope::Scope;
 pub use sku::Sku;
 pub use stages::{AnyOrder, Cancelled, New, Paid, Shipped, Stage};
 pub use status::{Action, Canceller, Event, NotAllowed, Status};
@@ -32,4 +38,13 @@ pub use text::{PaymentReference, Reason, Reference, Tracking};
 pub use wire::{
     CancelOrder, EventView, LineInput, LineView, LineViews, OrderView, PayOrder, PlaceOrder,
     Placement, ShipOrder, UnitPrice,
+};
+
+use palisade::db::Migration;
+
+/// The tables of orders.
+pub const MIGRATION: Migration = Migration {
+    version: 2,
+    name: "orders",
+    sql: include_str!("../../migrations/0002_orders.sql"),
 };

@@ -52,6 +52,37 @@ pub struct HashSettings {
     pub longest_wait: Duration,
 }
 
+crate::settings! {
+    /// What hashing a password costs (argon2id, RFC 9106).
+    pub struct PasswordsSection in "passwords" {
+        /// Memory of one hash in KiB. 19456 with 2 iterations is the least that OWASP ASVS 5.0,
+        /// appendix C, accepts; weaker settings do not start.
+        pub memory_kib: u32 = 19_456, in 8..=262_144;
+        /// Passes over the memory.
+        pub iterations: u32 = 2, in 1..=10;
+        /// Lanes of the memory.
+        pub parallelism: u32 = 1, in 1..=4;
+        /// Hashes computed at a time; 0 is as many as there are cores.
+        pub workers: usize = 0, in 0..=64;
+        /// Sign-ins that may wait for a worker; a further one is answered 503 at once.
+        pub queue: usize = 64, in 1..=4096;
+    }
+}
+
+impl From<&PasswordsSection> for HashSettings {
+    fn from(section: &PasswordsSection) -> Self {
+        let default = Self::default();
+        Self {
+            memory_kib: section.memory_kib,
+            iterations: section.iterations,
+            parallelism: section.parallelism,
+            workers: if section.workers == 0 { default.workers } else { section.workers },
+            queue: section.queue,
+            longest_wait: default.longest_wait,
+        }
+    }
+}
+
 impl Default for HashSettings {
     fn default() -> Self {
         Self {

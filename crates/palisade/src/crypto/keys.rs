@@ -105,21 +105,36 @@ pub struct Signer {
 impl Signer {
     /// Returns `payload` with its tag, in characters that need no escape in a URL.
     pub fn sign(&self, payload: &[u8]) -> String {
-        let tag = hmac(self.current.expose()).chain_update(payload).finalize().into_bytes();
-        BASE64URL_NOPAD.encode(&[payload, &tag].concat())
+        self.sign_for("", payload)
     }
 
     /// Returns the payload if `text` is exactly what [`Signer::sign`] wrote, with the current
     /// or the previous key; the tags are compared in constant time.
     pub fn verify(&self, text: &str) -> Option<Vec<u8>> {
+        self.verify_for("", text)
+    }
+
+    /// Returns `payload` with a tag that also covers `context`, which the text does not hold:
+    /// whoever verifies must know it, as a list knows which list it is.
+    pub fn sign_for(&self, context: &str, payload: &[u8]) -> String {
+        let tag = tagging(&self.current, context, payload).finalize().into_bytes();
+        BASE64URL_NOPAD.encode(&[payload, &tag].concat())
+    }
+
+    /// Returns the payload if `text` is exactly what [`Signer::sign_for`] wrote for `context`.
+    pub fn verify_for(&self, context: &str, text: &str) -> Option<Vec<u8>> {
         let mut payload = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         let tag = payload.split_off(payload.len().checked_sub(TAG)?);
-        let is_from = |key: &Secret<[u8; 32]>| {
-            hmac(key.expose()).chain_update(&payload).verify_slice(&tag).is_ok()
-        };
+        let is_from = |key| tagging(key, context, &payload).verify_slice(&tag).is_ok();
         let is_genuine = is_from(&self.current) || self.previous.as_ref().is_some_and(is_from);
         is_genuine.then_some(payload)
     }
+}
+
+/// Starts a tag over both parts; the length in front keeps one from running into the other.
+fn tagging(key: &Secret<[u8; 32]>, context: &str, payload: &[u8]) -> impl Mac + use<> {
+    let length = u64::try_from(context.len()).unwrap_or(u64::MAX).to_be_bytes();
+    hmac(key.expose()).chain_update(length).chain_update(context).chain_update(payload)
 }
 
 /// Checks the length of `key` and makes a uniform one from it.

@@ -20,7 +20,7 @@ mod passwords;
 mod phc;
 mod tokens;
 
-pub use hasher::{HashError, HashSettings, Hasher, Verdict, WeakParameters};
+pub use hasher::{HashError, HashSettings, Hasher, PasswordsSection, Verdict, WeakParameters};
 pub use keys::{KeyRing, Purpose, Signer, WeakKey};
 pub use passwords::{GivenPassword, Password};
 pub use phc::{CorruptHash, PasswordHash};

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use error::{ConstraintKind, DbError};
 pub use migrate::{Migration, SchemaState};
 pub use row::{Column, FromValue, Row, Stored};
-pub use settings::{DbSettings, Purpose};
+pub use settings::{DatabaseSection, DbSettings, Purpose};
 pub use tx::Tx;
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use value::{Args, ToValue, Value};

@@ -14,6 +14,38 @@ pub enum Purpose {
     Command,
 }
 
+crate::settings! {
+    /// The database. Its address is a secret: DATABASE_URL.
+    pub struct DatabaseSection in "database" {
+        /// Whether serving brings the tables to this version first. If not, it refuses to start
+        /// on older ones; newer ones are always refused.
+        pub migrate: bool = true;
+        /// Writes that may wait; a further one is answered 503 at once.
+        pub queue: usize = 1024, in 1..=65_536;
+        /// Reads that run at once, each on a connection of its own.
+        pub readers: usize = 4, in 1..=64;
+        /// How long to wait for a lock that another program holds.
+        pub busy_timeout: Duration = Duration::from_secs(5),
+            in Duration::from_millis(10)..=Duration::from_secs(60);
+        /// Commits without waiting for the disk. A power cut may then take back the last orders
+        /// and payments that were already acknowledged.
+        pub danger_lose_last_commits_on_power_cut: bool = false;
+    }
+}
+
+impl DatabaseSection {
+    /// Returns how to open the database for `purpose`.
+    pub fn open_settings(&self, purpose: Purpose) -> DbSettings {
+        let mut settings = DbSettings::new(purpose);
+        settings.queue = self.queue;
+        settings.readers = self.readers;
+        settings.busy_timeout = self.busy_timeout;
+        settings.danger_lose_last_commits_on_power_cut =
+            self.danger_lose_last_commits_on_power_cut;
+        settings
+    }
+}
+
 /// How a database is opened.
 ///
 /// ```

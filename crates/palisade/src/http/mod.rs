@@ -1,1 +1,47 @@
-//! To come.
+//! The edge of the service: routes with policies, handlers of typed arguments, problems that
+//! cannot leak, and the guard and listener around them.
+//!
+//! The rules of this module:
+//!
+//! 1. A route states its policy where it is registered, or does not compile.
+//! 2. Every error, the framework's own included, is `application/problem+json`.
+//! 3. Every answer carries a request id and the security headers.
+//! 4. Everything a client can make grow has a limit: bodies, headers, time, connections, memory.
+//!
+//! It leaves out who callers are: [`crate::auth`] implements [`Policy`] for them.
+
+mod address;
+mod answer;
+mod documents;
+mod extract;
+mod guard;
+mod handler;
+pub mod health;
+mod lifecycle;
+mod openapi;
+mod policy;
+pub mod problem;
+mod rate;
+mod route;
+mod server;
+mod settings;
+pub mod tls;
+
+pub use axum::extract::FromRef;
+pub use address::ClientAddress;
+pub use answer::{Created, Json, NoContent, Page, Versioned};
+pub use documents::Introduction;
+pub use extract::{Body, BodyLimits, IfMatch, OptionalBody, PathId, PathText, Query, Request};
+pub use guard::{App, Edge, EdgeSettings};
+pub use handler::{Answer, Extract, Handler, State};
+pub use http::{Method, StatusCode};
+pub use lifecycle::{Lifecycle, Phase};
+pub use openapi::Operation;
+pub use policy::{Admission, Anyone, Audience, Policy};
+pub use problem::{Kind, Problem};
+pub use rate::{AddressPrefix, RateLimiter};
+pub use route::{Api, Endpoint, NoPolicy, Route, RouteLine};
+pub use server::{ConnectionLimits, Server};
+pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection};
+
+pub(crate) use guard::rate_limited;

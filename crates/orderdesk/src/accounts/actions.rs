@@ -1,0 +1,240 @@
+//! What can be done with accounts. Each function owns its transaction.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use palisade::auth::{self, AccountId, Auth, Session, SessionId};
+use palisade::clock::{Clock, Timestamp};
+use palisade::crypto::{CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Verdict};
+use palisade::db::{Db, DbError, Tx};
+use palisade::id::Id;
+use palisade::input::Invalid;
+
+use super::throttle::{Device, Throttle};
+use super::{Account, EmailAddress, Role, Username, store};
+
+/// What the actions on accounts need.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// Where accounts are kept.
+    pub db: Db,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// What computes password hashes.
+    pub hasher: Arc<Hasher>,
+    /// What keeps sessions.
+    pub auth: Auth,
+    /// What counts wrong guesses.
+    pub throttle: Arc<Throttle>,
+}
+
+/// An account that is to be.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The name to sign in with.
+    pub username: Username,
+    /// Where mail goes.
+    pub email: EmailAddress,
+    /// The password.
+    pub password: Password,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// Why an account is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Somebody else has the username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The password is not allowed for this account.
+    #[error("the password is not allowed: {0}")]
+    Password(Invalid),
+    /// The hash could not be computed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Why a sign-in fails.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such account, a wrong password, a disabled account, too many guesses: never told apart.
+    #[error("the credentials do not hold")]
+    Refused,
+    /// What is stored as the account's hash is none.
+    #[error(transparent)]
+    Corrupt(#[from] CorruptHash),
+    /// The hash could not be computed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A fresh sign-in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// Its token, shown once.
+    pub token: String,
+    /// What the device may send with its next sign-in.
+    pub device_token: String,
+}
+
+/// Makes an account.
+///
+/// # Errors
+///
+/// See [`CreateError`].
+pub async fn create(accounts: &Accounts, new: NewAccount) -> Result<Account, CreateError> {
+    let NewAccount { username, email, password, role } = new;
+    check_password(&password, &username, &email).map_err(CreateError::Password)?;
+    let wanted = username.clone();
+    let taken = accounts
+        .db
+        .read(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await)
+        .await?;
+    if taken.is_some() {
+        return Err(CreateError::UsernameTaken);
+    }
+    let hash = accounts.hasher.hash(&password).await?;
+    let now = accounts.clock.now();
+    let account = Account { id: Id::new_at(now), username, email, role, created_at: now };
+    let stored = account.clone();
+    let inserted = accounts
+        .db
+        .write(async move |tx: &mut Tx<'_>| store::insert(tx, &stored, &hash).await)
+        .await;
+    match inserted {
+        Ok(()) => Ok(account),
+        Err(error) if error.is_unique_violation("accounts.username") => {
+            Err(CreateError::UsernameTaken)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A password must not be what an attacker knows of the account, or the service's name.
+fn check_password(
+    password: &Password,
+    username: &Username,
+    email: &EmailAddress,
+) -> Result<(), Invalid> {
+    if password.is_any_of(&[username.as_str(), email.as_str(), "orderdesk"]) {
+        let expected = "Must not be the username, the e-mail address or the service's name.";
+        return Err(Invalid::new("context", expected));
+    }
+    Ok(())
+}
+
+/// Opens a session for whoever proves to be `username`.
+///
+/// Every refusal pays for one hash through the same queue, so that the time tells nothing.
+///
+/// # Errors
+///
+/// See [`SignInError`].
+pub async fn sign_in(
+    accounts: &Accounts,
+    username: Username,
+    password: GivenPassword,
+    device_token: Option<&str>,
+) -> Result<SignedIn, SignInError> {
+    let login =
+        accounts.db.read(async move |tx: &mut Tx<'_>| store::find_login(tx, &username).await).await?;
+    let device = match &login {
+        Some(login) => accounts.throttle.device(login.id, device_token),
+        None => Device::Unknown,
+    };
+    let guess = login.as_ref().and_then(|login| accounts.throttle.reserve(login.id, device));
+    let candidate = login.filter(|login| login.is_enabled && guess.is_some());
+    let stored = match &candidate {
+        Some(login) => Some(PasswordHash::parse(&login.password_hash)?),
+        None => None,
+    };
+    let verdict = accounts.hasher.verify(&password, stored).await?;
+    let (Some(login), Verdict::Right | Verdict::RightButOutdated(_)) = (candidate, &verdict) else {
+        return Err(SignInError::Refused);
+    };
+    if let Some(guess) = guess {
+        guess.give_back();
+    }
+    let device_token = accounts.throttle.device_token(login.id);
+    let (session, token) = open_session(accounts, login, verdict).await?;
+    Ok(SignedIn { session, token, device_token })
+}
+
+async fn open_session(
+    accounts: &Accounts,
+    login: store::Login,
+    verdict: Verdict,
+) -> Result<(Session, String), SignInError> {
+    let now = accounts.clock.now();
+    let (kind, absolute) =
+        (accounts.auth.settings().session_tokens, accounts.auth.settings().absolute);
+    let opened = accounts
+        .db
+        .write(async move |tx: &mut Tx<'_>| -> Result<_, DbError> {
+            // The account may have been disabled while the hash was computed.
+            if !store::is_enabled(tx, login.id, login.role).await? {
+                return Ok(None);
+            }
+            if let Verdict::RightButOutdated(new) = &verdict {
+                store::upgrade_password(tx, login.id, (&login.password_hash, new)).await?;
+            }
+            let who = (login.id, &login.role.for_callers());
+            auth::sessions::open(tx, kind, who, now, absolute).await.map(Some)
+        })
+        .await?;
+    let (session, token) = opened.ok_or(SignInError::Refused)?;
+    Ok((session, token.expose().to_owned()))
+}
+
+/// Returns the account `id`.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, DbError> {
+    db.read(async move |tx: &mut Tx<'_>| store::find(tx, id).await).await
+}
+
+/// Returns up to `limit` accounts, newest first, starting below `before`.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn list(
+    db: &Db,
+    before: Option<AccountId>,
+    limit: NonZeroU32,
+) -> Result<Vec<Account>, DbError> {
+    db.read(async move |tx: &mut Tx<'_>| store::list(tx, before, limit).await).await
+}
+
+/// Returns the open sessions of `account`, newest first.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn sessions(accounts: &Accounts, account: AccountId) -> Result<Vec<Session>, DbError> {
+    let (now, idle): (Timestamp, _) = (accounts.clock.now(), accounts.auth.settings().idle);
+    accounts
+        .db
+        .read(async move |tx: &mut Tx<'_>| auth::sessions::list(tx, account, now, idle).await)
+        .await
+}
+
+/// Ends the session `id` of `account`; false if the account has none of that id.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn sign_out(db: &Db, account: AccountId, id: SessionId) -> Result<bool, DbError> {
+    db.write(async move |tx: &mut Tx<'_>| auth::sessions::end(tx, account, id).await).await
+}

@@ -1,0 +1,304 @@
+//! Accounts and sessions over HTTP.
+
+use palisade::auth::{AccountCaller, AccountId, Session, SessionCaller};
+use palisade::crypto::{GivenPassword, HashError, Password};
+use palisade::http::{
+    Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, Route, State,
+};
+use palisade::input::{FromText, Invalid, Schema, string_schema};
+use palisade::{body, view};
+use serde_json::json;
+
+use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
+use super::{Account, AccountView, EmailAddress, NewUsername, OPERATOR, Role, Username};
+use crate::config::SignUpMode;
+use crate::paging::{Cursors, ListQuery};
+use crate::state::{AppState, Limiters};
+
+/// The username belongs to somebody else. Choose another.
+pub const USERNAME_TAKEN: &Kind = &Kind {
+    code: "username_taken",
+    status: 409,
+    title: "The username is taken.",
+    about: "Another account has this username, or it was given to one before. Choose another.",
+};
+
+body! {
+    /// What somebody sends to open an account.
+    pub struct SignUp {
+        /// The name to sign in with; stored in lower case.
+        pub username: NewUsername,
+        /// Where mail for the account goes; stored in lower case.
+        pub email: EmailAddress,
+        /// The password.
+        pub password: Password,
+    }
+}
+
+body! {
+    /// What somebody sends to sign in.
+    pub struct SignIn {
+        /// The name of the account.
+        pub username: Username,
+        /// Its password.
+        pub password: GivenPassword,
+        /// The token of an earlier sign-in from this device.
+        pub device_token: Option<DeviceToken>,
+    }
+}
+
+/// The token by which an account knows a device again.
+#[derive(Debug)]
+pub struct DeviceToken(String);
+
+impl FromText for DeviceToken {
+    fn from_text(raw: &str) -> Result<Self, Invalid> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        if (1..=200).contains(&raw.len()) && raw.bytes().all(is_plain) {
+            return Ok(Self(raw.to_owned()));
+        }
+        Err(Invalid::new("pattern", "Must be a device_token that a sign-in gave."))
+    }
+}
+
+impl Schema for DeviceToken {
+    fn schema() -> serde_json::Value {
+        string_schema(1..=200, "^[A-Za-z0-9_-]+$")
+    }
+}
+
+view! {
+    /// A fresh session. The tokens are shown only here.
+    pub struct SignedInView {
+        /// What to send as the bearer token.
+        pub token: String,
+        /// When the session ends at the latest.
+        pub expires_at: palisade::clock::Timestamp,
+        /// What this device may send with its next sign-in, so that strangers' wrong guesses do
+        /// not get in its way.
+        pub device_token: String,
+    }
+}
+
+view! {
+    /// An open session.
+    pub struct SessionView {
+        /// Names the session; it is not its token.
+        pub id: palisade::auth::SessionId,
+        /// When the account signed in.
+        pub created_at: palisade::clock::Timestamp,
+        /// When the session was last used, to about a minute.
+        pub last_used_at: palisade::clock::Timestamp,
+        /// When it ends at the latest.
+        pub expires_at: palisade::clock::Timestamp,
+        /// Whether this request was made with it.
+        pub current: bool,
+    }
+}
+
+/// Returns the routes of accounts and sessions.
+pub fn routes(state: &AppState, limiters: &Limiters) -> Api<AppState> {
+    let auth = &state.auth;
+    let sign_up = limited(Route::post("/users", "signUp"), "sign_up", limiters.sign_up.as_ref())
+        .about("Opens an account.")
+        .tagged("accounts")
+        .example(json!({
+            "username": "ada",
+            "email": "ada@example.com",
+            "password": "correct horse battery staple",
+        }))
+        .refuses(USERNAME_TAKEN)
+        .links_to("readAccount");
+    let sign_up = match state.sign_up {
+        SignUpMode::Open => sign_up.policy(Anyone),
+        SignUpMode::Closed => sign_up.policy(auth.role(&OPERATOR, "accounts:write")),
+    };
+    let sign_in = limited(Route::post("/sessions", "signIn"), "login", limiters.login.as_ref())
+        .about("Opens a session.")
+        .tagged("sessions")
+        .example(json!({"username": "ada", "password": "correct horse battery staple"}))
+        .refuses(palisade::http::problem::AUTHENTICATION_FAILED)
+        .policy(Anyone);
+    Api::new()
+        .kinds(&[USERNAME_TAKEN])
+        .route(sign_up.handle(create))
+        .route(
+            Route::get("/users/me", "readOwnAccount")
+                .about("Returns the caller's account.")
+                .tagged("accounts")
+                .policy(auth.account("accounts:read"))
+                .handle(show_own),
+        )
+        .route(
+            Route::get("/users", "listAccounts")
+                .about("Lists all accounts, newest first.")
+                .tagged("accounts")
+                .policy(auth.role(&OPERATOR, "accounts:read"))
+                .handle(list),
+        )
+        .route(
+            Route::get("/users/{id}", "readAccount")
+                .about("Returns an account.")
+                .tagged("accounts")
+                .policy(auth.role(&OPERATOR, "accounts:read"))
+                .handle(show),
+        )
+        .route(sign_in.handle(sign_in_handler))
+        .route(
+            Route::get("/sessions", "listSessions")
+                .about("Lists the caller's open sessions, newest first.")
+                .tagged("sessions")
+                .policy(auth.session())
+                .handle(list_sessions),
+        )
+        .route(
+            Route::delete("/sessions/current", "signOut")
+                .about("Ends the session that the request is made with.")
+                .tagged("sessions")
+                .policy(auth.session())
+                .handle(sign_out),
+        )
+        .route(
+            Route::delete("/sessions/{id}", "endSession")
+                .about("Ends one of the caller's sessions.")
+                .tagged("sessions")
+                .policy(auth.session())
+                .handle(end_session),
+        )
+}
+
+fn limited<P>(
+    route: Route<P>,
+    name: &'static str,
+    limiter: Option<&std::sync::Arc<palisade::http::RateLimiter>>,
+) -> Route<P> {
+    match limiter {
+        Some(limiter) => route.limited_by(name, std::sync::Arc::clone(limiter)),
+        None => route,
+    }
+}
+
+async fn create(
+    State(accounts): State<Accounts>,
+    Body(body): Body<SignUp>,
+) -> Result<Created<AccountView>, Problem> {
+    let SignUp { username, email, password } = body;
+    let username = username.into_username();
+    let new = NewAccount { username, email, password, role: Role::Customer };
+    let account = actions::create(&accounts, new).await?;
+    Ok(Created { location: format!("/users/{}", account.id), body: account.into() })
+}
+
+async fn show_own(
+    State(accounts): State<Accounts>,
+    AccountCaller(id): AccountCaller,
+) -> Result<Json<AccountView>, Problem> {
+    found(actions::find(&accounts.db, id).await?)
+}
+
+async fn show(
+    State(accounts): State<Accounts>,
+    PathId(id): PathId<palisade::auth::Account>,
+) -> Result<Json<AccountView>, Problem> {
+    found(actions::find(&accounts.db, id).await?)
+}
+
+fn found(account: Option<Account>) -> Result<Json<AccountView>, Problem> {
+    account.map(|account| Json(account.into())).ok_or_else(Problem::not_found)
+}
+
+async fn list(
+    State(accounts): State<Accounts>,
+    State(cursors): State<Cursors>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<AccountView>>, Problem> {
+    let list = cursors.list("users");
+    let before: Option<AccountId> = list.open(query.cursor.as_ref())?;
+    let limit = query.limit.unwrap_or_default();
+    let found = actions::list(&accounts.db, before, limit.with_one_more()).await?;
+    Ok(Json(list.page(found, limit, |account| account.id)))
+}
+
+async fn sign_in_handler(
+    State(accounts): State<Accounts>,
+    Body(body): Body<SignIn>,
+) -> Result<Created<SignedInView>, Problem> {
+    let SignIn { username, password, device_token } = body;
+    let device = device_token.as_ref().map(|DeviceToken(token)| token.as_str());
+    let signed_in = actions::sign_in(&accounts, username, password, device).await?;
+    Ok(Created {
+        location: "/sessions/current".into(),
+        body: SignedInView {
+            token: signed_in.token,
+            expires_at: signed_in.session.expires_at,
+            device_token: signed_in.device_token,
+        },
+    })
+}
+
+async fn list_sessions(
+    State(accounts): State<Accounts>,
+    caller: SessionCaller,
+) -> Result<Json<Page<SessionView>>, Problem> {
+    let sessions = actions::sessions(&accounts, caller.account).await?;
+    let items = sessions.into_iter().map(|session| session_view(&session, &caller)).collect();
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+fn session_view(session: &Session, caller: &SessionCaller) -> SessionView {
+    SessionView {
+        id: session.id,
+        created_at: session.created_at,
+        last_used_at: session.seen_at,
+        expires_at: session.expires_at,
+        current: session.id == caller.session,
+    }
+}
+
+async fn sign_out(
+    State(accounts): State<Accounts>,
+    caller: SessionCaller,
+) -> Result<NoContent, Problem> {
+    actions::sign_out(&accounts.db, caller.account, caller.session).await?;
+    Ok(NoContent)
+}
+
+async fn end_session(
+    State(accounts): State<Accounts>,
+    caller: SessionCaller,
+    PathId(id): PathId<Session>,
+) -> Result<NoContent, Problem> {
+    match actions::sign_out(&accounts.db, caller.account, id).await? {
+        true => Ok(NoContent),
+        false => Err(Problem::not_found()),
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::UsernameTaken => Self::new(USERNAME_TAKEN),
+            CreateError::Password(why) => Self::invalid_value("/password", why),
+            CreateError::Hash(error) => hash_problem(error),
+            CreateError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => Self::unauthenticated(),
+            SignInError::Corrupt(error) => Self::internal(error),
+            SignInError::Hash(error) => hash_problem(error),
+            SignInError::Db(error) => error.into(),
+        }
+    }
+}
+
+fn hash_problem(error: HashError) -> Problem {
+    match error {
+        HashError::Overloaded => Problem::overloaded(),
+        error => Problem::internal(error),
+    }
+}

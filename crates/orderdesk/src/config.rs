@@ -1,0 +1,70 @@
+//! Orderdesk's settings: the library's sections and its own.
+
+use palisade::auth::SessionsSection;
+use palisade::config::{Rate, Throttle};
+use palisade::crypto::PasswordsSection;
+use palisade::db::DatabaseSection;
+use palisade::http::{LimitsSection, ServerSection, TlsSection};
+use palisade::process::SandboxSection;
+use palisade::service::ShutdownSection;
+use palisade::telemetry::LogSection;
+
+palisade::choice! {
+    /// Who may open an account.
+    pub enum SignUpMode {
+        /// Anybody.
+        Open = "open",
+        /// Only operators, for somebody else.
+        Closed = "closed",
+    }
+}
+
+palisade::settings! {
+    /// Accounts.
+    pub struct AccountsSection in "accounts" {
+        /// Whether anybody may open an account, or only operators.
+        pub sign_up: SignUpMode = SignUpMode::Open;
+    }
+}
+
+palisade::settings! {
+    /// How often somebody may ask; "off" switches a limit off. What is over it is answered 429.
+    pub struct RateSection in "rate" {
+        /// Requests from one IPv4 address or one IPv6 /64.
+        pub per_ip: Throttle = Throttle::At(Rate::per_second(500));
+        /// Requests of one account.
+        pub per_account: Throttle = Throttle::At(Rate::per_second(500));
+        /// Accounts opened from one address.
+        pub sign_up: Throttle = Throttle::At(Rate::per_minute(60).with_burst(60));
+        /// Sign-ins from one address. Each costs a password hash.
+        pub login: Throttle = Throttle::At(Rate::per_minute(60).with_burst(30));
+    }
+}
+
+palisade::settings_of! {
+    /// Everything that can be set.
+    pub struct Settings in "ORDERDESK" {
+        /// Where the service listens.
+        pub server: ServerSection,
+        /// Encryption.
+        pub tls: TlsSection,
+        /// What one client may cost.
+        pub limits: LimitsSection,
+        /// How often somebody may ask.
+        pub rate: RateSection,
+        /// Accounts.
+        pub accounts: AccountsSection,
+        /// What hashing costs.
+        pub passwords: PasswordsSection,
+        /// How long a sign-in lasts.
+        pub sessions: SessionsSection,
+        /// The database.
+        pub database: DatabaseSection,
+        /// What is logged.
+        pub log: LogSection,
+        /// What the process takes from itself.
+        pub sandbox: SandboxSection,
+        /// The end.
+        pub shutdown: ShutdownSection,
+    }
+}

@@ -1,0 +1,168 @@
+//! Policies for callers with credentials: read the bearer token, find the caller, decide.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use super::{AccountId, Caller, Role, sessions};
+use crate::clock::Clock;
+use crate::crypto::{Token, TokenKind};
+use crate::db::Db;
+use crate::http::{Admission, Audience, Policy, Problem, RateLimiter, rate_limited};
+use crate::secret::Secret;
+
+crate::settings! {
+    /// How long a sign-in lasts.
+    pub struct SessionsSection in "sessions" {
+        /// A session ends after so long without a request.
+        pub idle: Duration = Duration::from_secs(30 * 60),
+            in Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+        /// A session ends so long after sign-in, whatever happens.
+        pub absolute: Duration = Duration::from_secs(12 * 3600),
+            in Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
+    }
+}
+
+/// How callers prove themselves.
+#[derive(Debug)]
+pub struct AuthSettings {
+    /// The prefix that marks the service's session tokens.
+    pub session_tokens: TokenKind,
+    /// A session ends after so long without a request (NIST SP 800-63B-4, section 2.2.3).
+    pub idle: Duration,
+    /// A session ends so long after sign-in, whatever happens.
+    pub absolute: Duration,
+    /// The machine operator's keys: the current one and, during a rotation, the previous one.
+    pub machine_keys: Vec<Secret<String>>,
+    /// The role that the machine operator's key has.
+    pub machine_role: Role,
+    /// The limit on requests by account.
+    pub per_account: Option<RateLimiter<AccountId>>,
+}
+
+/// Finds out who calls, and makes the policies that routes are registered with.
+#[derive(Clone)]
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    settings: AuthSettings,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Auth({:?})", self.0.settings.session_tokens)
+    }
+}
+
+impl Auth {
+    /// Reads sessions from `db` and times from `clock`.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, settings: AuthSettings) -> Self {
+        Self(Arc::new(Inner { db, clock, settings }))
+    }
+
+    /// Returns how sessions are kept.
+    pub fn settings(&self) -> &AuthSettings {
+        &self.0.settings
+    }
+
+    /// Lets an account through that is signed in by a session.
+    pub fn session(&self) -> Signed {
+        self.signed("signed-in account, by a session", Needs::Account, None)
+    }
+
+    /// Lets any account through.
+    pub fn account(&self, scope: &'static str) -> Signed {
+        self.signed("signed-in account", Needs::Account, Some(scope))
+    }
+
+    /// Lets any caller through: which things it sees is decided thing by thing.
+    pub fn caller(&self, who: &'static str, scope: &'static str) -> Signed {
+        self.signed(who, Needs::Credential, Some(scope))
+    }
+
+    /// Lets callers with `role` through.
+    pub fn role(&self, role: &'static Role, scope: &'static str) -> Signed {
+        self.signed(role.as_str(), Needs::Role(role), Some(scope))
+    }
+
+    fn signed(&self, who: &'static str, needs: Needs, scope: Option<&'static str>) -> Signed {
+        Signed { auth: self.clone(), who, needs, scope }
+    }
+
+    /// Returns the caller that the request's one bearer token proves.
+    async fn authenticate(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let bearer = bearer_token(parts).ok_or_else(Problem::unauthenticated)?;
+        let settings = &self.0.settings;
+        // Every key is compared, so that the time does not tell which one was near.
+        let is_machine = settings
+            .machine_keys
+            .iter()
+            .fold(false, |found, key| key.matches(bearer.as_bytes()) | found);
+        if is_machine {
+            let role = settings.machine_role.clone();
+            return Ok(Caller { account: None, session: None, role });
+        }
+        let token = Token::parse(settings.session_tokens, bearer);
+        let token = token.ok_or_else(Problem::unauthenticated)?;
+        let session = sessions::find(&self.0.db, &self.0.clock, token.hash(), settings.idle)
+            .await?
+            .ok_or_else(Problem::unauthenticated)?;
+        Ok(Caller { account: Some(session.account), session: Some(session.id), role: session.role })
+    }
+}
+
+/// What a caller must be.
+#[derive(Debug, Clone, Copy)]
+enum Needs {
+    Credential,
+    Account,
+    Role(&'static Role),
+}
+
+/// A policy that lets callers with a credential through; made by [`Auth`].
+#[derive(Debug, Clone)]
+pub struct Signed {
+    auth: Auth,
+    who: &'static str,
+    needs: Needs,
+    scope: Option<&'static str>,
+}
+
+impl Policy for Signed {
+    fn audience(&self) -> Audience {
+        Audience { who: self.who, scope: self.scope, needs_credential: true, may_forbid: true }
+    }
+
+    fn admit<'a>(&'a self, parts: &'a mut Parts) -> Admission<'a> {
+        Box::pin(async move {
+            let caller = self.auth.authenticate(parts).await?;
+            let limiter = self.auth.0.settings.per_account.as_ref();
+            if let (Some(account), Some(limiter)) = (caller.account, limiter) {
+                limiter.check(account).map_err(rate_limited)?;
+            }
+            let is_let_through = match self.needs {
+                Needs::Credential => true,
+                Needs::Account => caller.account.is_some(),
+                Needs::Role(role) => caller.is(role),
+            };
+            if !is_let_through {
+                return Err(Problem::forbidden());
+            }
+            parts.extensions.insert(caller);
+            Ok(())
+        })
+    }
+}
+
+/// Returns the token of the one `Authorization: Bearer` header (RFC 6750, section 2.1).
+fn bearer_token(parts: &Parts) -> Option<&str> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}

@@ -1,0 +1,142 @@
+//! What handlers answer: JSON with its status, headers and schema.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Operation, Problem, problem};
+use crate::input::Schema;
+
+/// 200 with a JSON body.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// 201 with the path of what was made and a JSON body.
+#[derive(Debug)]
+pub struct Created<T> {
+    /// The path under which the new thing is found.
+    pub location: String,
+    /// The new thing.
+    pub body: T,
+}
+
+/// 204: done, nothing to show.
+#[derive(Debug, Clone, Copy)]
+pub struct NoContent;
+
+/// Another answer with the entity tag of the version that it shows (RFC 9110, section 8.8.3).
+#[derive(Debug)]
+pub struct Versioned<A> {
+    /// The version, which becomes a strong entity tag.
+    pub version: u32,
+    /// The answer itself.
+    pub answer: A,
+}
+
+/// One page of a list: `{"items": […], "next_cursor": …}`.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The things themselves, in the order that the route states.
+    pub items: Vec<T>,
+    /// What to send as `cursor` to get the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl<T: Serialize + Schema> Answer for Json<T> {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<T>(200, "Done.");
+    }
+
+    fn into_response(self) -> Response {
+        written(StatusCode::OK, &self.0)
+    }
+}
+
+impl<T: Serialize + Schema> Answer for Created<T> {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<T>(201, "Made.");
+        let location = json!({"type": "string", "format": "uri-reference"});
+        operation.answer_header(201, "Location", "The path of the new thing.", location);
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = written(StatusCode::CREATED, &self.body);
+        if let Ok(location) = HeaderValue::from_str(&self.location) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+}
+
+impl Answer for NoContent {
+    fn describe(operation: &mut Operation) {
+        operation.answers_nothing(204, "Done.");
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    }
+}
+
+impl<A: Answer> Answer for Versioned<A> {
+    fn describe(operation: &mut Operation) {
+        A::describe(operation);
+        let tag = json!({"type": "string", "pattern": "^\"[0-9]+\"$"});
+        operation.every_success_header("ETag", "The version, for If-Match.", &tag);
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = self.answer.into_response();
+        if let Ok(tag) = HeaderValue::from_str(&entity_tag(self.version)) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
+    }
+}
+
+impl<T: Schema> Schema for Page<T> {
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "items": {"type": "array", "items": T::reference()},
+                "next_cursor": {
+                    "type": ["string", "null"],
+                    "description": "What to send as cursor to get the next page; null on the last.",
+                },
+            },
+            "required": ["items", "next_cursor"],
+            "additionalProperties": false,
+        })
+    }
+
+    fn collect(named: &mut serde_json::Map<String, Value>) {
+        T::collect(named);
+    }
+}
+
+/// Returns the strong entity tag of a version.
+pub(crate) fn entity_tag(version: u32) -> String {
+    format!("\"{version}\"")
+}
+
+fn written<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            *response.status_mut() = status;
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
+        }
+        Err(error) => {
+            use axum::response::IntoResponse;
+            Problem::new(problem::INTERNAL).caused_by(error).into_response()
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The routes that explain the others: `GET /openapi.json` and `GET /problems/{code}`.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Anyone, Api, Json, Kind, Operation, PathText, Problem, Route};
+use crate::input::Schema;
+
+/// How the OpenAPI document introduces the service.
+#[derive(Debug, Clone, Copy)]
+pub struct Introduction {
+    /// The service's name.
+    pub title: &'static str,
+    /// The version of its interface.
+    pub version: &'static str,
+    /// What a stranger should know first.
+    pub about: &'static str,
+}
+
+/// What a code means.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Explanation {
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    explanation: &'static str,
+}
+
+impl Schema for Explanation {
+    const NAME: Option<&'static str> = Some("Explanation");
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "description": "What the code of a problem means.",
+            "properties": {
+                "code": {"type": "string", "pattern": "^[a-z_]+$"},
+                "status": {"type": "integer", "minimum": 400, "maximum": 599},
+                "title": {"type": "string"},
+                "explanation": {"type": "string"},
+            },
+            "required": ["code", "status", "title", "explanation"],
+            "additionalProperties": false,
+        })
+    }
+}
+
+/// A JSON document that was written once.
+struct Written(Bytes);
+
+impl Answer for Written {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<Anything>(200, "The OpenAPI 3.1 document.");
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.0));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        response
+    }
+}
+
+struct Anything;
+
+impl Schema for Anything {
+    fn schema() -> Value {
+        json!({"type": "object"})
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Api<S> {
+    /// Adds `GET /problems/{code}` and `GET /openapi.json`, which describe all routes there are by
+    /// then; call it last. Returns the document too.
+    #[must_use]
+    pub fn documented(self, introduction: Introduction) -> (Self, Value) {
+        let kinds: Arc<[&'static Kind]> = self.all_kinds().into();
+        let with_routes = self
+            .route(
+                Route::get("/problems/{code}", "explainProblem")
+                    .about("Explains the code of a problem.")
+                    .tagged("documents")
+                    .policy(Anyone)
+                    .handle(move |code: PathText| std::future::ready(explain(&kinds, &code))),
+            )
+            .route(document_route(Bytes::new()));
+        let Introduction { title, version, about } = introduction;
+        let document = with_routes.openapi(title, version, about);
+        let written = Bytes::from(document.to_string());
+        (with_routes.replace_last(document_route(written)), document)
+    }
+}
+
+fn document_route<S: Clone + Send + Sync + 'static>(document: Bytes) -> super::Endpoint<S> {
+    Route::get("/openapi.json", "readOpenApi")
+        .about("Returns this document.")
+        .tagged("documents")
+        .policy(Anyone)
+        .handle(move |_: Nothing| std::future::ready(Ok::<_, Problem>(Written(document.clone()))))
+}
+
+/// An argument that reads nothing.
+#[derive(Debug, Clone, Copy)]
+struct Nothing;
+
+impl<S: Sync> super::Extract<S> for Nothing {
+    fn describe(_: &mut Operation) {}
+
+    async fn extract(_: &mut super::Request, _: &S) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+}
+
+fn explain(kinds: &[&'static Kind], code: &PathText) -> Result<Json<Explanation>, Problem> {
+    let kind = kinds.iter().find(|kind| kind.code == code.0).ok_or_else(Problem::not_found)?;
+    Ok(Json(Explanation {
+        code: kind.code,
+        status: kind.status,
+        title: kind.title,
+        explanation: kind.about.trim(),
+    }))
+}

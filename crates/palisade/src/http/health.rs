@@ -1,0 +1,68 @@
+//! The admin listener's routes: is the process alive, and should it be sent requests.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::guard::plain_json;
+use super::{Answer, Anyone, Api, Lifecycle, Operation, Phase, Problem, Route, State};
+
+/// Asks what the service depends on whether it answers; `Err` names what does not.
+pub type Readiness =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>> + Send + Sync>;
+
+/// What the health routes look at.
+#[derive(Clone)]
+pub struct Health {
+    /// The service's phase.
+    pub lifecycle: Lifecycle,
+    /// What the service depends on.
+    pub readiness: Readiness,
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Health({:?})", self.lifecycle.phase())
+    }
+}
+
+/// Returns the routes `/live` and `/ready`, for a listener that is not public.
+pub fn routes() -> Api<Health> {
+    Api::new()
+        .route(Route::get("/live", "live").policy(Anyone).handle(live))
+        .route(Route::get("/ready", "ready").policy(Anyone).handle(ready))
+}
+
+struct Verdict(Result<(), &'static str>);
+
+impl Answer for Verdict {
+    fn describe(operation: &mut Operation) {
+        operation.answers_nothing(200, "All is well.");
+    }
+
+    fn into_response(self) -> Response {
+        match self.0 {
+            Ok(()) => plain_json(StatusCode::OK, &json!({"status": "ok"})),
+            Err(reason) => {
+                let body = json!({"status": "unavailable", "reason": reason});
+                plain_json(StatusCode::SERVICE_UNAVAILABLE, &body)
+            }
+        }
+    }
+}
+
+async fn live(_: State<Health>) -> Result<Verdict, Problem> {
+    Ok(Verdict(Ok(())))
+}
+
+async fn ready(State(health): State<Health>) -> Result<Verdict, Problem> {
+    Ok(Verdict(match health.lifecycle.phase() {
+        Phase::Starting => Err("starting"),
+        Phase::Draining => Err("draining"),
+        Phase::Ready => (health.readiness)().await,
+    }))
+}

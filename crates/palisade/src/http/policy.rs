@@ -1,0 +1,46 @@
+//! Who may call a route: stated where the route is registered, checked before anything is read.
+
+use std::pin::Pin;
+
+use http::request::Parts;
+
+use super::Problem;
+
+/// Decides who may call a route. [`crate::auth`] has the policies for callers with credentials.
+pub trait Policy: Send + Sync + 'static {
+    /// Says in words and for the OpenAPI document whom the policy lets through.
+    fn audience(&self) -> Audience;
+
+    /// Lets the request through, adding to it who the caller is, or refuses it.
+    fn admit<'a>(&'a self, parts: &'a mut Parts) -> Admission<'a>;
+}
+
+/// The pending decision of a [`Policy`].
+pub type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
+
+/// Whom a policy lets through.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// For people: `anyone`, `operator`, `owner or operator`.
+    pub who: &'static str,
+    /// The scope that an API key needs.
+    pub scope: Option<&'static str>,
+    /// Whether a credential must be sent; if so the route may answer 401.
+    pub needs_credential: bool,
+    /// Whether a known caller may be refused; if so the route may answer 403.
+    pub may_forbid: bool,
+}
+
+/// Lets everybody through and looks at no credential.
+#[derive(Debug, Clone, Copy)]
+pub struct Anyone;
+
+impl Policy for Anyone {
+    fn audience(&self) -> Audience {
+        Audience { who: "anyone", scope: None, needs_credential: false, may_forbid: false }
+    }
+
+    fn admit<'a>(&'a self, _: &'a mut Parts) -> Admission<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

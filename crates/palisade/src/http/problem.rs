@@ -1,0 +1,328 @@
+//! Errors that cannot leak: `application/problem+json` (RFC 9457) with public words only.
+//!
+//! A [`Problem`] carries a [`Kind`] (permanent code, status, title) and, apart from it, the inner
+//! cause. The cause goes to the log, once, at the edge; no answer is ever made from it.
+//! The guard writes the body, because only it knows the request's id.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::db::DbError;
+use crate::input::{Rejection, Violation};
+
+/// A class of errors: what the code of an answer means, for programs and for people.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The permanent code, also the last part of the `type` URI.
+    pub code: &'static str,
+    /// The HTTP status that goes with it, 400 to 599.
+    pub status: u16,
+    /// A short sentence that is the same for every answer of this kind.
+    pub title: &'static str,
+    /// What `GET /problems/<code>` says: when it happens and what to do.
+    pub about: &'static str,
+}
+
+macro_rules! kinds {
+    ($($(#[doc = $about:literal])* $name:ident = $status:literal, $code:literal, $title:literal;)*) => {
+        $(
+            $(#[doc = $about])*
+            pub const $name: &Kind = &Kind {
+                code: $code,
+                status: $status,
+                title: $title,
+                about: concat!($($about, "\n"),*),
+            };
+        )*
+
+        /// The kinds of the library itself; a service adds its own.
+        pub const KINDS: &[&Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    /// The body is not JSON (or CSV), names a member twice, nests too deeply, has a value of the
+    /// wrong JSON type or a member that is not known. The detail says where. Nothing was changed.
+    MALFORMED_BODY = 400, "malformed_body", "The body cannot be read.";
+    /// The body is well formed, but values in it are not allowed or missing. `errors` lists all
+    /// of them, each with a JSON pointer, a code and what would be accepted. Nothing was changed.
+    VALIDATION_FAILED = 400, "validation_failed", "Some values are not allowed.";
+    /// A query parameter is not known, given twice, out of bounds, or a cursor is not one that
+    /// this service made for this list. `errors` says which.
+    INVALID_QUERY = 400, "invalid_query", "The query string is not allowed.";
+    /// The request itself is not well formed: the Host header is missing, doubled or malformed,
+    /// or another header cannot be read. The detail says which.
+    BAD_REQUEST = 400, "bad_request", "The request is not well formed.";
+    /// The credential is missing, wrong, expired or revoked, or the password is wrong. The answer
+    /// is the same for all of these, so that it tells nothing about accounts.
+    AUTHENTICATION_FAILED = 401, "authentication_failed", "You are not signed in.";
+    /// The caller is known and may not do this.
+    FORBIDDEN = 403, "forbidden", "You may not do this.";
+    /// There is no such route or thing, or it is not the caller's. The answer is the same for
+    /// both, so that it tells nothing about what belongs to others.
+    NOT_FOUND = 404, "not_found", "There is nothing here.";
+    /// The route exists, but not for this method. The Allow header lists those it has.
+    METHOD_NOT_ALLOWED = 405, "method_not_allowed", "This method is not available here.";
+    /// The request did not arrive completely in time. Send it again, faster.
+    REQUEST_TIMEOUT = 408, "request_timeout", "The request took too long to arrive.";
+    /// The thing was changed since the version that If-Match names. Read it again and decide anew.
+    PRECONDITION_FAILED = 412, "precondition_failed", "The thing has changed in the meantime.";
+    /// The body is larger than this route takes. The detail says how much it takes.
+    BODY_TOO_LARGE = 413, "body_too_large", "The body is too large.";
+    /// The path and query are longer than the service takes.
+    URI_TOO_LONG = 414, "uri_too_long", "The address is too long.";
+    /// The Content-Type is missing or not the one that this route reads, or the body is compressed.
+    UNSUPPORTED_MEDIA_TYPE = 415, "unsupported_media_type", "The body has the wrong media type.";
+    /// Too many requests from this address or account. Wait as long as Retry-After says.
+    RATE_LIMITED = 429, "rate_limited", "Too many requests.";
+    /// The headers are more or larger than the service takes.
+    HEADERS_TOO_LARGE = 431, "headers_too_large", "The headers are too large.";
+    /// Something went wrong inside the service. The request id finds the reason in its log.
+    INTERNAL = 500, "internal", "Something went wrong on our side.";
+    /// The service has as much work as it can hold, or is shutting down. Nothing was changed.
+    /// Wait as long as Retry-After says and send the request again.
+    OVERLOADED = 503, "overloaded", "The service is busy.";
+}
+
+/// Seconds that a client is asked to wait when a queue is full: the bounded queues empty in less.
+const BUSY_RETRY_SECONDS: u32 = 1;
+
+/// An answer that says what went wrong, in public words.
+#[derive(Debug, Clone)]
+pub struct Problem(Arc<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    kind: &'static Kind,
+    detail: Option<Cow<'static, str>>,
+    violations: Vec<Violation>,
+    retry_after: Option<u32>,
+    cause: Option<Cause>,
+}
+
+#[derive(Debug, Clone)]
+struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Problem {
+    /// Makes a problem of `kind` that says no more than its title.
+    pub fn new(kind: &'static Kind) -> Self {
+        Self(Arc::new(Parts {
+            kind,
+            detail: None,
+            violations: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }))
+    }
+
+    /// Adds a sentence for the client. It is public: it must hold no inner error, no value that
+    /// the client did not send, nothing of another account.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = Some(detail.into());
+        self.with(|parts| parts.detail = detail)
+    }
+
+    /// Adds the cause for the log. No part of it reaches a client.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        let cause = Some(Cause(Arc::new(cause)));
+        self.with(|parts| parts.cause = cause)
+    }
+
+    /// Makes the answer to a failure of our own: status 500, and the request id as the only hint.
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(INTERNAL).caused_by(cause)
+    }
+
+    /// Makes the one answer for what does not exist and for what is not the caller's.
+    pub fn not_found() -> Self {
+        Self::new(NOT_FOUND)
+    }
+
+    /// Makes the one answer for every credential that does not hold.
+    pub fn unauthenticated() -> Self {
+        Self::new(AUTHENTICATION_FAILED)
+    }
+
+    /// Makes the answer to a caller who is known and may not do this.
+    pub fn forbidden() -> Self {
+        Self::new(FORBIDDEN)
+    }
+
+    /// Makes the answer of a full queue.
+    pub fn overloaded() -> Self {
+        Self::new(OVERLOADED).retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// Makes the answer to a body that was read and is not allowed.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        Self::new(VALIDATION_FAILED).with(|parts| parts.violations = violations)
+    }
+
+    /// Makes the answer to one value that is not allowed for a reason found after reading.
+    pub fn invalid_value(pointer: &str, why: crate::input::Invalid) -> Self {
+        let (code, detail) = (why.code, why.detail);
+        Self::invalid(vec![Violation { pointer: pointer.to_owned(), code, detail }])
+    }
+
+    /// Makes the answer to a query string that is not allowed.
+    pub fn invalid_query(violations: Vec<Violation>) -> Self {
+        Self::new(INVALID_QUERY).with(|parts| parts.violations = violations)
+    }
+
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        self.with(|parts| parts.retry_after = Some(seconds))
+    }
+
+    /// Returns the class of this problem.
+    pub fn kind(&self) -> &'static Kind {
+        self.0.kind
+    }
+
+    /// Returns what the log should say about the reason, outermost first.
+    pub(crate) fn cause(&self) -> Option<String> {
+        let Cause(cause) = self.0.cause.as_ref()?;
+        let mut text = cause.to_string();
+        let mut inner = cause.source();
+        while let Some(error) = inner {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            inner = error.source();
+        }
+        Some(text)
+    }
+
+    /// Returns the rank of the check that found the problem: when several fail, the least wins
+    /// (media type and size, form, existence, precondition, state).
+    pub(crate) fn rank(&self) -> u8 {
+        match self.0.kind.status {
+            408 | 413 | 415 => 0,
+            400 => 1,
+            404 => 2,
+            412 => 3,
+            _ => 4,
+        }
+    }
+
+    /// Writes the whole answer, the request's id included.
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let Parts { kind, detail, violations, .. } = self.0.as_ref();
+        let document = Document {
+            r#type: format_args!("/problems/{}", kind.code),
+            title: kind.title,
+            status: kind.status,
+            code: kind.code,
+            detail: detail.as_deref(),
+            request_id,
+            errors: violations,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status();
+        self.write_headers(response.headers_mut());
+        response
+    }
+
+    fn write_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.0.kind.status == 401 {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: fmt::Arguments<'a>,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Violation],
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(detail) => Self::new(MALFORMED_BODY).detail(detail),
+            Rejection::Invalid(violations) => Self::invalid(violations),
+        }
+    }
+}
+
+impl From<DbError> for Problem {
+    /// A database that is busy or full will answer again; anything else is a failure of ours.
+    /// The cause goes to the log only.
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Overloaded | DbError::Busy => Self::overloaded(),
+            DbError::Full | DbError::Closed => Self::overloaded().caused_by(error),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the body to the guard, which adds the request's id.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The OpenAPI schema of the document that [`Problem::render`] writes.
+pub(crate) fn schema() -> serde_json::Value {
+    serde_json::json!({
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference", "pattern": "^/problems/[a-z_]+$"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "code": {"type": "string", "pattern": "^[a-z_]+$"},
+            "detail": {"type": "string"},
+            "request_id": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "pointer": {"type": "string", "description": "A JSON pointer (RFC 6901)."},
+                        "code": {"type": "string", "pattern": "^[a-z_]+$"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["pointer", "code", "detail"],
+                    "additionalProperties": false,
+                },
+            },
+        },
+        "required": ["type", "title", "status", "code", "request_id"],
+        "additionalProperties": false,
+    })
+}

@@ -1,0 +1,153 @@
+//! The settings of the edge.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{ConnectionLimits, EdgeSettings, RateLimiter};
+use crate::config::{Rate, Reader, Size, Throttle};
+
+crate::settings! {
+    /// Where the service listens, and who stands in front of it.
+    pub struct ServerSection in "server" checked by admin_is_private {
+        /// Address and port of the public listener. Port 0 takes a free one. Off loopback it needs
+        /// TLS, or a proxy that is declared in trusted_proxies.
+        pub listen: SocketAddr = loopback(8443);
+        /// Address and port of the listener for health checks, which must stay on loopback.
+        pub admin_listen: SocketAddr = loopback(9443);
+        /// How clients reach the service from outside, such as "https://orders.example.com";
+        /// the OpenAPI document says so. Empty: relative to where the document was read.
+        pub public_url: Option<String> = None;
+        /// Networks of the proxies in front. Only from there X-Forwarded-For and X-Request-Id
+        /// are believed; from anywhere else they are ignored, because anybody can send them.
+        pub trusted_proxies: Vec<IpNet> = Vec::new();
+    }
+}
+
+crate::choice! {
+    /// How the public listener is encrypted.
+    pub enum TlsMode {
+        /// With a certificate and key from two files.
+        Files = "files",
+        /// With a certificate made at the first start, for development.
+        SelfSigned = "self-signed",
+        /// Not at all: on loopback, or behind a declared proxy that does it.
+        Off = "off",
+    }
+}
+
+crate::settings! {
+    /// Encryption of the public listener: TLS 1.3 and 1.2.
+    pub struct TlsSection in "tls" checked by files_are_named {
+        /// Off is the default because the default address is loopback, where there is nobody to
+        /// hide from; with any other address the service does not start without TLS.
+        pub mode: TlsMode = TlsMode::Off;
+        /// The certificate chain in PEM, the service's own certificate first. For mode = "files".
+        pub certificate: Option<PathBuf> = None;
+        /// The private key in PEM, readable by its owner only. For mode = "files".
+        pub key: Option<PathBuf> = None;
+    }
+}
+
+crate::settings! {
+    /// What one client may cost. Every limit bounds memory or time that a stranger can ask for.
+    pub struct LimitsSection in "limits" {
+        /// Largest request body; routes that take files state their own. Enough for an order of
+        /// 100 lines.
+        pub body_bytes: Size = Size::kib(64), in Size::bytes(1)..=Size::mib(16);
+        /// Largest sum of all header names and values of a request.
+        pub header_bytes: Size = Size::kib(16), in Size::kib(1)..=Size::kib(48);
+        /// Most header lines of a request.
+        pub header_count: usize = 64, in 8..=256;
+        /// Longest time for a TLS handshake, and for a request's head to arrive. On HTTP/1.1 it
+        /// also bounds the wait for the next request on an open connection.
+        pub header_timeout: Duration = Duration::from_secs(10),
+            in Duration::from_millis(100)..=Duration::from_secs(300);
+        /// Longest time for a request's body to arrive.
+        pub body_timeout: Duration = Duration::from_secs(20),
+            in Duration::from_millis(100)..=Duration::from_secs(300);
+        /// Longest time from a request's head to its answer.
+        pub request_timeout: Duration = Duration::from_secs(30),
+            in Duration::from_millis(100)..=Duration::from_secs(600);
+        /// Longest time that a connection may stay open without a request.
+        pub idle_timeout: Duration = Duration::from_secs(60),
+            in Duration::from_millis(100)..=Duration::from_secs(3600);
+        /// Most connections at a time; further ones wait to be accepted.
+        pub connections: usize = 4096, in 1..=1_000_000;
+        /// Most connections at a time from one IPv4 address or one IPv6 /64; further ones are
+        /// closed. Raise it when clients come through a proxy.
+        pub connections_per_ip: usize = 256, in 1..=1_000_000;
+        /// Most requests that are worked on at a time; further ones are answered 503 at once.
+        pub in_flight: usize = 1024, in 1..=1_000_000;
+    }
+}
+
+/// Longest path and query, what RFC 9110, section 4.1, recommends to support.
+const URI_BYTES: usize = 8000;
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn admin_is_private(server: &ServerSection, reader: &mut Reader) {
+    if !server.admin_listen.ip().is_loopback() {
+        reader.refuse("server", "admin_listen", "a loopback address such as \"127.0.0.1:9443\"");
+    }
+}
+
+fn files_are_named(tls: &TlsSection, reader: &mut Reader) {
+    if tls.mode == TlsMode::Files {
+        for (key, value) in [("certificate", &tls.certificate), ("key", &tls.key)] {
+            if value.is_none() {
+                reader.refuse("tls", key, "the path of a PEM file, because mode is \"files\"");
+            }
+        }
+    }
+}
+
+impl LimitsSection {
+    /// Returns what connections may cost.
+    pub fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            connections: self.connections,
+            connections_per_ip: self.connections_per_ip,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            header_count: self.header_count,
+        }
+    }
+
+    /// Returns the limits of the public listener's requests.
+    pub fn public_edge(&self, server: &ServerSection, per_ip: Throttle) -> EdgeSettings {
+        EdgeSettings {
+            body_bytes: self.body_bytes.as_usize(),
+            body_timeout: self.body_timeout,
+            request_timeout: self.request_timeout,
+            header_bytes: self.header_bytes.as_usize(),
+            header_count: self.header_count,
+            uri_bytes: URI_BYTES,
+            in_flight: self.in_flight,
+            trusted_proxies: server.trusted_proxies.clone(),
+            per_ip: per_ip.rate().and_then(RateLimiter::of),
+            strict_transport: false,
+            serves_while_draining: false,
+        }
+    }
+
+    /// Returns the limits of the admin listener's requests: the same, save that nobody is
+    /// trusted or throttled there, and that it answers while the service drains.
+    pub fn admin_edge(&self) -> EdgeSettings {
+        let mut edge = self.public_edge(&ServerSection::default(), Throttle::Off);
+        edge.serves_while_draining = true;
+        edge
+    }
+}
+
+impl<K: std::hash::Hash + Eq> RateLimiter<K> {
+    /// Makes the limiter for a rate of the settings.
+    pub fn of(rate: Rate) -> Option<Self> {
+        Self::new(rate.events(), rate.per(), rate.burst())
+    }
+}
