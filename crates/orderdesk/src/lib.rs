@@ -10,9 +10,11 @@
 //! | [`service`] | how the parts are put together and served |
 
 pub mod accounts;
+pub mod cli;
 pub mod config;
 pub mod orders;
 pub mod paging;
+pub mod secrets;
 pub mod service;
 pub mod state;
 

@@ -1,2 +1,7 @@
-//! Orderdesk.
-fn main() {}
+//! The `orderdesk` program: see `orderdesk --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orderdesk::cli::run()
+}

@@ -189,7 +189,8 @@ mod tests {
         for good in ["1", "50", "200", "007"] {
             assert!(Limit::from_text(good).is_ok(), "{good}");
         }
-        for bad in ["", "0", "201", "-1", "+1", "1.0", "1e2", " 1", "0001", "99999999999999999999"] {
+        for bad in ["", "0", "201", "-1", "+1", "1.0", "1e2", " 1", "0001", "99999999999999999999"]
+        {
             assert!(Limit::from_text(bad).is_err(), "{bad}");
         }
     }

@@ -6,7 +6,6 @@ use palisade::auth::Auth;
 use palisade::http::{FromRef, RateLimiter};
 
 use crate::accounts::actions::Accounts;
-use crate::config::SignUpMode;
 use crate::orders::actions::Orders;
 use crate::paging::Cursors;
 
@@ -21,8 +20,6 @@ pub struct AppState {
     pub orders: Orders,
     /// What lists need.
     pub cursors: Cursors,
-    /// Who may open an account.
-    pub sign_up: SignUpMode,
 }
 
 /// The limits of single routes; none where the settings switch one off.
@@ -32,6 +29,12 @@ pub struct Limiters {
     pub sign_up: Option<Arc<RateLimiter>>,
     /// Sign-ins from one address.
     pub login: Option<Arc<RateLimiter>>,
+}
+
+impl FromRef<AppState> for Auth {
+    fn from_ref(state: &AppState) -> Self {
+        state.auth.clone()
+    }
 }
 
 impl FromRef<AppState> for Accounts {

@@ -8,6 +8,7 @@ pub mod db;
 pub mod http;
 pub mod id;
 pub mod input;
+pub mod outbound;
 pub mod process;
 pub mod secret;
 pub mod service;

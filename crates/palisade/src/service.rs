@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http::tls::TlsSource;
-use crate::http::{App, ConnectionLimits, Lifecycle, Phase, Server};
+use crate::http::{App, ConnectionLimits, Lifecycle, Phase, Server, TlsAcceptorSource};
 use crate::process::{LockdownError, Report, Sandbox, lock_down};
 
 crate::settings! {
@@ -86,7 +85,7 @@ pub struct Applications {
     /// The application on the admin listener.
     pub admin: App,
     /// The certificate of the public listener; `None` serves plain HTTP.
-    pub tls: Option<Arc<TlsSource>>,
+    pub tls: Option<Arc<TlsAcceptorSource>>,
     /// What connections may cost.
     pub limits: ConnectionLimits,
     /// Told when the service is ready and when it drains.

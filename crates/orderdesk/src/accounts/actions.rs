@@ -5,23 +5,34 @@ use std::sync::Arc;
 
 use palisade::auth::{self, AccountId, Auth, Session, SessionId};
 use palisade::clock::{Clock, Timestamp};
-use palisade::crypto::{CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Verdict};
+use palisade::crypto::Token;
+use palisade::crypto::{
+    CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Verdict,
+};
 use palisade::db::{Db, DbError, Tx};
 use palisade::id::Id;
 use palisade::input::Invalid;
+use palisade::secret::Secret;
 
 use super::throttle::{Device, Throttle};
 use super::{Account, EmailAddress, Role, Username, store};
 
-/// What the actions on accounts need.
+/// What it takes to make an account.
 #[derive(Debug, Clone)]
-pub struct Accounts {
+pub struct Registry {
     /// Where accounts are kept.
     pub db: Db,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
     /// What computes password hashes.
     pub hasher: Arc<Hasher>,
+}
+
+/// What the actions on accounts need.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// What it takes to make one.
+    pub registry: Registry,
     /// What keeps sessions.
     pub auth: Auth,
     /// What counts wrong guesses.
@@ -81,9 +92,9 @@ pub struct SignedIn {
     /// The session.
     pub session: Session,
     /// Its token, shown once.
-    pub token: String,
+    pub token: Token,
     /// What the device may send with its next sign-in.
-    pub device_token: String,
+    pub device_token: Secret<String>,
 }
 
 /// Makes an account.
@@ -91,22 +102,20 @@ pub struct SignedIn {
 /// # Errors
 ///
 /// See [`CreateError`].
-pub async fn create(accounts: &Accounts, new: NewAccount) -> Result<Account, CreateError> {
+pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, CreateError> {
     let NewAccount { username, email, password, role } = new;
     check_password(&password, &username, &email).map_err(CreateError::Password)?;
     let wanted = username.clone();
-    let taken = accounts
-        .db
-        .read(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await)
-        .await?;
+    let taken =
+        registry.db.read(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await).await?;
     if taken.is_some() {
         return Err(CreateError::UsernameTaken);
     }
-    let hash = accounts.hasher.hash(&password).await?;
-    let now = accounts.clock.now();
+    let hash = registry.hasher.hash(&password).await?;
+    let now = registry.clock.now();
     let account = Account { id: Id::new_at(now), username, email, role, created_at: now };
     let stored = account.clone();
-    let inserted = accounts
+    let inserted = registry
         .db
         .write(async move |tx: &mut Tx<'_>| store::insert(tx, &stored, &hash).await)
         .await;
@@ -145,8 +154,11 @@ pub async fn sign_in(
     password: GivenPassword,
     device_token: Option<&str>,
 ) -> Result<SignedIn, SignInError> {
-    let login =
-        accounts.db.read(async move |tx: &mut Tx<'_>| store::find_login(tx, &username).await).await?;
+    let login = accounts
+        .registry
+        .db
+        .read(async move |tx: &mut Tx<'_>| store::find_login(tx, &username).await)
+        .await?;
     let device = match &login {
         Some(login) => accounts.throttle.device(login.id, device_token),
         None => Device::Unknown,
@@ -157,14 +169,14 @@ pub async fn sign_in(
         Some(login) => Some(PasswordHash::parse(&login.password_hash)?),
         None => None,
     };
-    let verdict = accounts.hasher.verify(&password, stored).await?;
+    let verdict = accounts.registry.hasher.verify(&password, stored).await?;
     let (Some(login), Verdict::Right | Verdict::RightButOutdated(_)) = (candidate, &verdict) else {
         return Err(SignInError::Refused);
     };
     if let Some(guess) = guess {
         guess.give_back();
     }
-    let device_token = accounts.throttle.device_token(login.id);
+    let device_token = Secret::new(accounts.throttle.device_token(login.id));
     let (session, token) = open_session(accounts, login, verdict).await?;
     Ok(SignedIn { session, token, device_token })
 }
@@ -173,11 +185,12 @@ async fn open_session(
     accounts: &Accounts,
     login: store::Login,
     verdict: Verdict,
-) -> Result<(Session, String), SignInError> {
-    let now = accounts.clock.now();
+) -> Result<(Session, Token), SignInError> {
+    let now = accounts.registry.clock.now();
     let (kind, absolute) =
         (accounts.auth.settings().session_tokens, accounts.auth.settings().absolute);
     let opened = accounts
+        .registry
         .db
         .write(async move |tx: &mut Tx<'_>| -> Result<_, DbError> {
             // The account may have been disabled while the hash was computed.
@@ -191,8 +204,7 @@ async fn open_session(
             auth::sessions::open(tx, kind, who, now, absolute).await.map(Some)
         })
         .await?;
-    let (session, token) = opened.ok_or(SignInError::Refused)?;
-    Ok((session, token.expose().to_owned()))
+    opened.ok_or(SignInError::Refused)
 }
 
 /// Returns the account `id`.
@@ -223,8 +235,10 @@ pub async fn list(
 ///
 /// What the database answers.
 pub async fn sessions(accounts: &Accounts, account: AccountId) -> Result<Vec<Session>, DbError> {
-    let (now, idle): (Timestamp, _) = (accounts.clock.now(), accounts.auth.settings().idle);
+    let (now, idle): (Timestamp, _) =
+        (accounts.registry.clock.now(), accounts.auth.settings().idle);
     accounts
+        .registry
         .db
         .read(async move |tx: &mut Tx<'_>| auth::sessions::list(tx, account, now, idle).await)
         .await

@@ -10,6 +10,7 @@ mod model;
 mod routes;
 pub mod store;
 mod throttle;
+mod tokens;
 mod trimmed;
 mod username;
 mod wire;

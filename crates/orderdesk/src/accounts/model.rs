@@ -22,15 +22,15 @@ palisade::words! {
 }
 
 /// The role that may see and change everything, as policies name it.
-pub const OPERATOR: palisade::auth::Role = palisade::auth::Role::new("operator");
-const CUSTOMER: palisade::auth::Role = palisade::auth::Role::new("customer");
+pub static OPERATOR: palisade::auth::Role = palisade::auth::Role::new("operator");
+static CUSTOMER: palisade::auth::Role = palisade::auth::Role::new("customer");
 
 impl Role {
     /// Returns the role as sessions and policies know it.
     pub fn for_callers(self) -> palisade::auth::Role {
         match self {
-            Self::Customer => CUSTOMER,
-            Self::Operator => OPERATOR,
+            Self::Customer => CUSTOMER.clone(),
+            Self::Operator => OPERATOR.clone(),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Accounts and sessions over HTTP.
 
-use palisade::auth::{AccountCaller, AccountId, Session, SessionCaller};
+use palisade::auth::{self, AccountCaller, AccountId, Session, SessionCaller};
 use palisade::crypto::{GivenPassword, HashError, Password};
 use palisade::http::{
     Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, Route, State,
 };
-use palisade::input::{FromText, Invalid, Schema, string_schema};
 use palisade::{body, view};
 use serde_json::json;
 
 use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
+use super::tokens::{DeviceToken, SessionToken};
 use super::{Account, AccountView, EmailAddress, NewUsername, OPERATOR, Role, Username};
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
@@ -47,36 +47,16 @@ body! {
     }
 }
 
-/// The token by which an account knows a device again.
-#[derive(Debug)]
-pub struct DeviceToken(String);
-
-impl FromText for DeviceToken {
-    fn from_text(raw: &str) -> Result<Self, Invalid> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-        if (1..=200).contains(&raw.len()) && raw.bytes().all(is_plain) {
-            return Ok(Self(raw.to_owned()));
-        }
-        Err(Invalid::new("pattern", "Must be a device_token that a sign-in gave."))
-    }
-}
-
-impl Schema for DeviceToken {
-    fn schema() -> serde_json::Value {
-        string_schema(1..=200, "^[A-Za-z0-9_-]+$")
-    }
-}
-
 view! {
     /// A fresh session. The tokens are shown only here.
     pub struct SignedInView {
         /// What to send as the bearer token.
-        pub token: String,
+        pub token: SessionToken,
         /// When the session ends at the latest.
         pub expires_at: palisade::clock::Timestamp,
         /// What this device may send with its next sign-in, so that strangers' wrong guesses do
         /// not get in its way.
-        pub device_token: String,
+        pub device_token: DeviceToken,
     }
 }
 
@@ -97,8 +77,7 @@ view! {
 }
 
 /// Returns the routes of accounts and sessions.
-pub fn routes(state: &AppState, limiters: &Limiters) -> Api<AppState> {
-    let auth = &state.auth;
+pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
     let sign_up = limited(Route::post("/users", "signUp"), "sign_up", limiters.sign_up.as_ref())
         .about("Opens an account.")
         .tagged("accounts")
@@ -109,9 +88,9 @@ pub fn routes(state: &AppState, limiters: &Limiters) -> Api<AppState> {
         }))
         .refuses(USERNAME_TAKEN)
         .links_to("readAccount");
-    let sign_up = match state.sign_up {
+    let sign_up = match mode {
         SignUpMode::Open => sign_up.policy(Anyone),
-        SignUpMode::Closed => sign_up.policy(auth.role(&OPERATOR, "accounts:write")),
+        SignUpMode::Closed => sign_up.policy(auth::role(&OPERATOR, "accounts:write")),
     };
     let sign_in = limited(Route::post("/sessions", "signIn"), "login", limiters.login.as_ref())
         .about("Opens a session.")
@@ -126,21 +105,21 @@ pub fn routes(state: &AppState, limiters: &Limiters) -> Api<AppState> {
             Route::get("/users/me", "readOwnAccount")
                 .about("Returns the caller's account.")
                 .tagged("accounts")
-                .policy(auth.account("accounts:read"))
+                .policy(auth::account("accounts:read"))
                 .handle(show_own),
         )
         .route(
             Route::get("/users", "listAccounts")
                 .about("Lists all accounts, newest first.")
                 .tagged("accounts")
-                .policy(auth.role(&OPERATOR, "accounts:read"))
+                .policy(auth::role(&OPERATOR, "accounts:read"))
                 .handle(list),
         )
         .route(
             Route::get("/users/{id}", "readAccount")
                 .about("Returns an account.")
                 .tagged("accounts")
-                .policy(auth.role(&OPERATOR, "accounts:read"))
+                .policy(auth::role(&OPERATOR, "accounts:read"))
                 .handle(show),
         )
         .route(sign_in.handle(sign_in_handler))
@@ -148,21 +127,21 @@ pub fn routes(state: &AppState, limiters: &Limiters) -> Api<AppState> {
             Route::get("/sessions", "listSessions")
                 .about("Lists the caller's open sessions, newest first.")
                 .tagged("sessions")
-                .policy(auth.session())
+                .policy(auth::session())
                 .handle(list_sessions),
         )
         .route(
             Route::delete("/sessions/current", "signOut")
                 .about("Ends the session that the request is made with.")
                 .tagged("sessions")
-                .policy(auth.session())
+                .policy(auth::session())
                 .handle(sign_out),
         )
         .route(
             Route::delete("/sessions/{id}", "endSession")
                 .about("Ends one of the caller's sessions.")
                 .tagged("sessions")
-                .policy(auth.session())
+                .policy(auth::session())
                 .handle(end_session),
         )
 }
@@ -185,7 +164,7 @@ async fn create(
     let SignUp { username, email, password } = body;
     let username = username.into_username();
     let new = NewAccount { username, email, password, role: Role::Customer };
-    let account = actions::create(&accounts, new).await?;
+    let account = actions::create(&accounts.registry, new).await?;
     Ok(Created { location: format!("/users/{}", account.id), body: account.into() })
 }
 
@@ -193,14 +172,14 @@ async fn show_own(
     State(accounts): State<Accounts>,
     AccountCaller(id): AccountCaller,
 ) -> Result<Json<AccountView>, Problem> {
-    found(actions::find(&accounts.db, id).await?)
+    found(actions::find(&accounts.registry.db, id).await?)
 }
 
 async fn show(
     State(accounts): State<Accounts>,
     PathId(id): PathId<palisade::auth::Account>,
 ) -> Result<Json<AccountView>, Problem> {
-    found(actions::find(&accounts.db, id).await?)
+    found(actions::find(&accounts.registry.db, id).await?)
 }
 
 fn found(account: Option<Account>) -> Result<Json<AccountView>, Problem> {
@@ -215,8 +194,10 @@ async fn list(
     let list = cursors.list("users");
     let before: Option<AccountId> = list.open(query.cursor.as_ref())?;
     let limit = query.limit.unwrap_or_default();
-    let found = actions::list(&accounts.db, before, limit.with_one_more()).await?;
-    Ok(Json(list.page(found, limit, |account| account.id)))
+    let found = actions::list(&accounts.registry.db, before, limit.with_one_more()).await?;
+    let page = list.page(found, limit, |account| account.id);
+    let items = page.items.into_iter().map(AccountView::from).collect();
+    Ok(Json(Page { items, next_cursor: page.next_cursor }))
 }
 
 async fn sign_in_handler(
@@ -224,14 +205,14 @@ async fn sign_in_handler(
     Body(body): Body<SignIn>,
 ) -> Result<Created<SignedInView>, Problem> {
     let SignIn { username, password, device_token } = body;
-    let device = device_token.as_ref().map(|DeviceToken(token)| token.as_str());
+    let device = device_token.as_ref().map(DeviceToken::expose);
     let signed_in = actions::sign_in(&accounts, username, password, device).await?;
     Ok(Created {
         location: "/sessions/current".into(),
         body: SignedInView {
-            token: signed_in.token,
+            token: SessionToken::new(&signed_in.token),
             expires_at: signed_in.session.expires_at,
-            device_token: signed_in.device_token,
+            device_token: DeviceToken::new(signed_in.device_token),
         },
     })
 }
@@ -259,7 +240,7 @@ async fn sign_out(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
 ) -> Result<NoContent, Problem> {
-    actions::sign_out(&accounts.db, caller.account, caller.session).await?;
+    actions::sign_out(&accounts.registry.db, caller.account, caller.session).await?;
     Ok(NoContent)
 }
 
@@ -268,7 +249,7 @@ async fn end_session(
     caller: SessionCaller,
     PathId(id): PathId<Session>,
 ) -> Result<NoContent, Problem> {
-    match actions::sign_out(&accounts.db, caller.account, id).await? {
+    match actions::sign_out(&accounts.registry.db, caller.account, id).await? {
         true => Ok(NoContent),
         false => Err(Problem::not_found()),
     }

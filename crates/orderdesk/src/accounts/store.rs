@@ -132,8 +132,9 @@ pub async fn upgrade_password(
 /// What the database answers.
 pub async fn is_enabled(tx: &mut Tx<'_>, id: AccountId, role: Role) -> Result<bool, DbError> {
     let sql = "SELECT id FROM accounts WHERE id = $1 AND role = $2 AND disabled_at IS NULL";
-    let found = tx.query_optional(sql, args![id, role.as_str()], |row| row.get::<AccountId>("id"));
-    Ok(found.await?.is_some())
+    let found: Option<AccountId> =
+        tx.query_optional(sql, args![id, role.as_str()], |row| row.get("id")).await?;
+    Ok(found.is_some())
 }
 
 fn read(row: &Row<'_>) -> Result<Account, DbError> {

@@ -125,8 +125,7 @@ pub async fn take(
     (step, precondition): (Step, impl Precondition),
 ) -> Result<AnyOrder, StepError> {
     let scope = Scope::of(caller).ok_or(StepError::Unknown)?;
-    let canceller =
-        if caller.is(&OPERATOR) { Canceller::Operator } else { Canceller::Owner };
+    let canceller = if caller.is(&OPERATOR) { Canceller::Operator } else { Canceller::Owner };
     let (now, actor) = (orders.clock.now(), actor(caller));
     orders
         .db
@@ -192,10 +191,7 @@ pub async fn list(
     limit: NonZeroU32,
 ) -> Result<Vec<AnyOrder>, DbError> {
     let Some(scope) = Scope::of(caller) else { return Ok(Vec::new()) };
-    orders
-        .db
-        .read(async move |tx: &mut Tx<'_>| store::list(tx, scope, &filter, limit).await)
-        .await
+    orders.db.read(async move |tx: &mut Tx<'_>| store::list(tx, scope, &filter, limit).await).await
 }
 
 /// Returns the history of the order `id`, oldest first; empty if `caller` may not see it.
@@ -203,11 +199,7 @@ pub async fn list(
 /// # Errors
 ///
 /// What the database answers.
-pub async fn events(
-    orders: &Orders,
-    caller: &Caller,
-    id: OrderId,
-) -> Result<Vec<Entry>, DbError> {
+pub async fn events(orders: &Orders, caller: &Caller, id: OrderId) -> Result<Vec<Entry>, DbError> {
     let Some(scope) = Scope::of(caller) else { return Ok(Vec::new()) };
     orders.db.read(async move |tx: &mut Tx<'_>| store::events(tx, scope, id).await).await
 }

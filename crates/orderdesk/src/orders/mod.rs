@@ -43,8 +43,5 @@ pub use wire::{
 use palisade::db::Migration;
 
 /// The tables of orders.
-pub const MIGRATION: Migration = Migration {
-    version: 2,
-    name: "orders",
-    sql: include_str!("../../migrations/0002_orders.sql"),
-};
+pub const MIGRATION: Migration =
+    Migration { version: 2, name: "orders", sql: include_str!("../../migrations/0002_orders.sql") };

@@ -1,6 +1,6 @@
 //! Orders over HTTP.
 
-use palisade::auth::Caller;
+use palisade::auth::{self, Caller};
 use palisade::clock::Timestamp;
 use palisade::http::{
     Api, Body, Created, IfMatch, Json, Kind, OptionalBody, Page, PathId, Problem, Query, Route,
@@ -32,7 +32,7 @@ pub const ILLEGAL_TRANSITION: &Kind = &Kind {
 
 /// A moment in a query, RFC 3339 with an offset.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment(Timestamp);
+pub(super) struct Moment(Timestamp);
 
 impl FromText for Moment {
     fn from_text(raw: &str) -> Result<Self, Invalid> {
@@ -66,8 +66,7 @@ query! {
 }
 
 /// Returns the routes of orders.
-pub fn routes(state: &AppState) -> Api<AppState> {
-    let auth = &state.auth;
+pub fn routes() -> Api<AppState> {
     let owner_or_operator = "owner or operator";
     Api::new()
         .kinds(&[ILLEGAL_TRANSITION])
@@ -75,7 +74,8 @@ pub fn routes(state: &AppState) -> Api<AppState> {
             Route::post("/orders", "placeOrder")
                 .about("Places an order; an operator may name the customer.")
                 .tagged("orders")
-                .policy(auth.caller(owner_or_operator, "orders:write"))
+                .policy(auth::caller(owner_or_operator, "orders:write"))
+                .refuses(palisade::http::problem::FORBIDDEN)
                 .example(json!({
                     "currency": "EUR",
                     "reference": "spring-42",
@@ -92,28 +92,28 @@ pub fn routes(state: &AppState) -> Api<AppState> {
             Route::get("/orders", "listOrders")
                 .about("Lists the caller's orders, an operator's list all; newest first.")
                 .tagged("orders")
-                .policy(auth.caller(owner_or_operator, "orders:read"))
+                .policy(auth::caller(owner_or_operator, "orders:read"))
                 .handle(list),
         )
         .route(
             Route::get("/orders/{id}", "readOrder")
                 .about("Returns an order.")
                 .tagged("orders")
-                .policy(auth.caller(owner_or_operator, "orders:read"))
+                .policy(auth::caller(owner_or_operator, "orders:read"))
                 .handle(show),
         )
         .route(
             Route::get("/orders/{id}/events", "readOrderEvents")
                 .about("Returns what happened to an order, oldest first.")
                 .tagged("orders")
-                .policy(auth.caller(owner_or_operator, "orders:read"))
+                .policy(auth::caller(owner_or_operator, "orders:read"))
                 .handle(events),
         )
         .route(
             Route::post("/orders/{id}/pay", "payOrder")
                 .about("Records that an order was paid.")
                 .tagged("orders")
-                .policy(auth.role(&OPERATOR, "orders:write"))
+                .policy(auth::role(&OPERATOR, "orders:write"))
                 .example(json!({"payment_reference": "pi_3Nk1"}))
                 .refuses(ILLEGAL_TRANSITION)
                 .handle(pay),
@@ -122,7 +122,7 @@ pub fn routes(state: &AppState) -> Api<AppState> {
             Route::post("/orders/{id}/ship", "shipOrder")
                 .about("Records that a paid order was shipped.")
                 .tagged("orders")
-                .policy(auth.role(&OPERATOR, "orders:write"))
+                .policy(auth::role(&OPERATOR, "orders:write"))
                 .example(json!({"tracking": "JD0146000035"}))
                 .refuses(ILLEGAL_TRANSITION)
                 .handle(ship),
@@ -131,7 +131,7 @@ pub fn routes(state: &AppState) -> Api<AppState> {
             Route::post("/orders/{id}/cancel", "cancelOrder")
                 .about("Cancels an order: its owner while it is new, an operator also when paid.")
                 .tagged("orders")
-                .policy(auth.caller(owner_or_operator, "orders:write"))
+                .policy(auth::caller(owner_or_operator, "orders:write"))
                 .example(json!({"reason": "ordered twice"}))
                 .refuses(ILLEGAL_TRANSITION)
                 .handle(cancel),

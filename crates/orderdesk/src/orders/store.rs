@@ -74,23 +74,12 @@ pub async fn insert(tx: &mut Tx<'_>, order: &Order<New>, actor: Actor) -> Result
         tx.execute(
             "INSERT INTO order_lines (order_id, position, sku, quantity, unit_price)
              VALUES ($1, $2, $3, $4, $5)",
-            args![
-                *id,
-                position,
-                line.sku.as_str(),
-                line.quantity.count(),
-                line.unit_price.minor()
-            ],
+            args![*id, position, line.sku.as_str(), line.quantity.count(), line.unit_price.minor()],
         )
         .await?;
     }
-    let entry = Entry {
-        at: *created_at,
-        actor,
-        action: Action::Place,
-        from: None,
-        to: Status::New,
-    };
+    let entry =
+        Entry { at: *created_at, actor, action: Action::Place, from: None, to: Status::New };
     record(tx, *id, *version, &entry).await
 }
 
@@ -130,13 +119,7 @@ pub async fn advance(
     if changed != 1 {
         return Ok(false);
     }
-    let entry = Entry {
-        at: facts.updated_at,
-        actor,
-        action,
-        from: Some(from),
-        to: next.status(),
-    };
+    let entry = Entry { at: facts.updated_at, actor, action, from: Some(from), to: next.status() };
     record(tx, facts.id, facts.version, &entry).await?;
     Ok(true)
 }
@@ -209,11 +192,7 @@ macro_rules! orders_with_lines {
 /// # Errors
 ///
 /// What the database answers.
-pub async fn find(
-    tx: &mut Tx<'_>,
-    scope: Scope,
-    id: OrderId,
-) -> Result<Option<AnyOrder>, DbError> {
+pub async fn find(tx: &mut Tx<'_>, scope: Scope, id: OrderId) -> Result<Option<AnyOrder>, DbError> {
     let sql = orders_with_lines!(
         "(SELECT * FROM orders WHERE id = $1 AND ($2 IS NULL OR customer = $2))"
     );
@@ -288,11 +267,7 @@ pub async fn list(
 /// # Errors
 ///
 /// What the database answers.
-pub async fn events(
-    tx: &mut Tx<'_>,
-    scope: Scope,
-    id: OrderId,
-) -> Result<Vec<Entry>, DbError> {
+pub async fn events(tx: &mut Tx<'_>, scope: Scope, id: OrderId) -> Result<Vec<Entry>, DbError> {
     tx.query(
         "SELECT e.at, e.actor, e.action, e.from_status, e.to_status
          FROM order_events AS e JOIN orders AS o ON o.id = e.order_id

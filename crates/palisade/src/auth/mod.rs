@@ -10,10 +10,10 @@
 //!
 //! It leaves out accounts and their passwords: the service owns those.
 
-mod caller;
+mod callers;
 mod policy;
 pub mod sessions;
 
-pub use caller::{Account, AccountCaller, AccountId, Caller, Role, SessionCaller};
-pub use policy::{Auth, AuthSettings, SessionsSection, Signed};
+pub use callers::{Account, AccountCaller, AccountId, Caller, Role, SessionCaller};
+pub use policy::{Auth, AuthSettings, SessionsSection, Signed, account, caller, role, session};
 pub use sessions::{MIGRATIONS, Session, SessionId};

@@ -11,7 +11,7 @@ use super::{AccountId, Caller, Role, sessions};
 use crate::clock::Clock;
 use crate::crypto::{Token, TokenKind};
 use crate::db::Db;
-use crate::http::{Admission, Audience, Policy, Problem, RateLimiter, rate_limited};
+use crate::http::{Admission, Audience, FromRef, Policy, Problem, RateLimiter, rate_limited};
 use crate::secret::Secret;
 
 crate::settings! {
@@ -43,7 +43,7 @@ pub struct AuthSettings {
     pub per_account: Option<RateLimiter<AccountId>>,
 }
 
-/// Finds out who calls, and makes the policies that routes are registered with.
+/// Finds out who calls; policies ask it.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 
@@ -70,30 +70,6 @@ impl Auth {
         &self.0.settings
     }
 
-    /// Lets an account through that is signed in by a session.
-    pub fn session(&self) -> Signed {
-        self.signed("signed-in account, by a session", Needs::Account, None)
-    }
-
-    /// Lets any account through.
-    pub fn account(&self, scope: &'static str) -> Signed {
-        self.signed("signed-in account", Needs::Account, Some(scope))
-    }
-
-    /// Lets any caller through: which things it sees is decided thing by thing.
-    pub fn caller(&self, who: &'static str, scope: &'static str) -> Signed {
-        self.signed(who, Needs::Credential, Some(scope))
-    }
-
-    /// Lets callers with `role` through.
-    pub fn role(&self, role: &'static Role, scope: &'static str) -> Signed {
-        self.signed(role.as_str(), Needs::Role(role), Some(scope))
-    }
-
-    fn signed(&self, who: &'static str, needs: Needs, scope: Option<&'static str>) -> Signed {
-        Signed { auth: self.clone(), who, needs, scope }
-    }
-
     /// Returns the caller that the request's one bearer token proves.
     async fn authenticate(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = bearer_token(parts).ok_or_else(Problem::unauthenticated)?;
@@ -116,6 +92,35 @@ impl Auth {
     }
 }
 
+/// Lets an account through that is signed in by a session.
+pub fn session() -> Signed {
+    Signed { who: "signed-in account, by a session", needs: Needs::Account, scope: None }
+}
+
+/// Lets any account through.
+pub fn account(scope: &'static str) -> Signed {
+    Signed { who: "signed-in account", needs: Needs::Account, scope: Some(scope) }
+}
+
+/// Lets any caller through: which things it sees is decided thing by thing, as `who` says.
+pub fn caller(who: &'static str, scope: &'static str) -> Signed {
+    Signed { who, needs: Needs::Credential, scope: Some(scope) }
+}
+
+/// Lets callers with `role` through.
+pub fn role(role: &'static Role, scope: &'static str) -> Signed {
+    Signed { who: role.as_str(), needs: Needs::Role(role), scope: Some(scope) }
+}
+
+/// A policy that lets callers with a credential through; made by [`session`], [`account`],
+/// [`caller()`] and [`role`].
+#[derive(Debug, Clone, Copy)]
+pub struct Signed {
+    who: &'static str,
+    needs: Needs,
+    scope: Option<&'static str>,
+}
+
 /// What a caller must be.
 #[derive(Debug, Clone, Copy)]
 enum Needs {
@@ -124,24 +129,21 @@ enum Needs {
     Role(&'static Role),
 }
 
-/// A policy that lets callers with a credential through; made by [`Auth`].
-#[derive(Debug, Clone)]
-pub struct Signed {
-    auth: Auth,
-    who: &'static str,
-    needs: Needs,
-    scope: Option<&'static str>,
-}
-
-impl Policy for Signed {
+impl<S> Policy<S> for Signed
+where
+    Auth: FromRef<S>,
+    S: Sync,
+{
     fn audience(&self) -> Audience {
-        Audience { who: self.who, scope: self.scope, needs_credential: true, may_forbid: true }
+        let may_forbid = !matches!(self.needs, Needs::Credential);
+        Audience { who: self.who, scope: self.scope, needs_credential: true, may_forbid }
     }
 
-    fn admit<'a>(&'a self, parts: &'a mut Parts) -> Admission<'a> {
+    fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a> {
         Box::pin(async move {
-            let caller = self.auth.authenticate(parts).await?;
-            let limiter = self.auth.0.settings.per_account.as_ref();
+            let auth = Auth::from_ref(state);
+            let caller = auth.authenticate(parts).await?;
+            let limiter = auth.0.settings.per_account.as_ref();
             if let (Some(account), Some(limiter)) = (caller.account, limiter) {
                 limiter.check(account).map_err(rate_limited)?;
             }

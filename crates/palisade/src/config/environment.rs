@@ -61,6 +61,16 @@ impl Environment {
         std::str::from_utf8(value).map(Some).map_err(|_| NotUtf8(name.to_owned()))
     }
 
+    /// Tells whether `name` is set, if only to an empty value.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.contains_key(OsStr::new(name))
+    }
+
+    /// Sets `name` in this snapshot; the process's own environment stays as it is.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.into(), Zeroizing::new(value.as_bytes().to_vec()));
+    }
+
     /// Returns the path that `name` holds, which need not be UTF-8; an empty one is not set.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         let value = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())?;

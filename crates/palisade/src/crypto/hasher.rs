@@ -175,11 +175,11 @@ impl Hasher {
         let HashSettings { memory_kib, iterations, parallelism, workers, queue, longest_wait } =
             settings;
         let cost = Cost { memory_kib, iterations, parallelism };
-        if !cost.is_allowed() && !is_too_cheap(cost) {
-            return Err(WeakParameters::TooDear);
-        }
         if is_too_cheap(cost) {
             return Err(WeakParameters::TooCheap);
+        }
+        if !cost.is_allowed() {
+            return Err(WeakParameters::TooDear);
         }
         if !(1..=MOST_WORKERS).contains(&workers) || !(1..=MOST_WAITING).contains(&queue) {
             return Err(WeakParameters::OutOfRange);
@@ -325,8 +325,10 @@ fn compute(
 struct Memory(Vec<Block>);
 
 impl Memory {
+    /// Returns `count` blocks, the old ones unless those are too few or far too many: one dear
+    /// hash from elsewhere does not make the worker large for good.
     fn blocks(&mut self, count: usize) -> Result<&mut [Block], HashError> {
-        if self.0.len() < count {
+        if self.0.len() < count || self.0.len() / 4 > count {
             self.0 = Vec::new();
             let reserved = count.max(LEAST_RESERVED_BLOCKS);
             self.0.try_reserve_exact(reserved).map_err(|_| HashError::Overloaded)?;

@@ -208,11 +208,13 @@ fn settings_that_protect_too_little_or_cost_too_much_do_not_start() {
 }
 
 #[test]
-fn memory_grows_to_what_is_asked_and_is_kept() {
+fn memory_is_kept_while_it_fits() {
     let mut memory = Memory::default();
     assert_eq!(memory.blocks(8).unwrap().len(), 8);
     let place = memory.0.as_ptr();
     assert_eq!(memory.blocks(4).unwrap().len(), 4);
     assert_eq!(memory.0.as_ptr(), place);
     assert_eq!(memory.blocks(64 * 1024).unwrap().len(), 64 * 1024);
+    assert_eq!(memory.blocks(8).unwrap().len(), 8);
+    assert_eq!(memory.0.len(), 8);
 }

@@ -40,8 +40,7 @@ impl DatabaseSection {
         settings.queue = self.queue;
         settings.readers = self.readers;
         settings.busy_timeout = self.busy_timeout;
-        settings.danger_lose_last_commits_on_power_cut =
-            self.danger_lose_last_commits_on_power_cut;
+        settings.danger_lose_last_commits_on_power_cut = self.danger_lose_last_commits_on_power_cut;
         settings
     }
 }

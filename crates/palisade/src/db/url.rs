@@ -42,6 +42,11 @@ pub enum DatabaseUrlError {
 }
 
 impl DatabaseUrl {
+    /// Returns the folder that the database's file is in.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("/"))
+    }
+
     /// Reads `sqlite:///absolute/path/to/file.db`.
     ///
     /// # Errors

@@ -17,7 +17,11 @@ const MOST_HOPS: usize = 16;
 /// `X-Forwarded-For` is read from right to left, and only as long as each hop is inside
 /// `trusted`: the first address that is not is the client (OWASP ASVS 15.3.4). A header from a
 /// peer that is not trusted is ignored. IPv4-mapped IPv6 addresses count as IPv4.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+pub(super) fn client_address(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> ClientAddress {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut client = peer.to_canonical();
     if !is_trusted(client) {

@@ -80,7 +80,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// Adds `GET /problems/{code}` and `GET /openapi.json`, which describe all routes there are by
     /// then; call it last. Returns the document too.
     #[must_use]
-    pub fn documented(self, introduction: Introduction) -> (Self, Value) {
+    pub fn documented(self, introduction: Introduction, public_url: Option<&str>) -> (Self, Value) {
         let kinds: Arc<[&'static Kind]> = self.all_kinds().into();
         let with_routes = self
             .route(
@@ -92,7 +92,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
             )
             .route(document_route(Bytes::new()));
         let Introduction { title, version, about } = introduction;
-        let document = with_routes.openapi(title, version, about);
+        let document = with_routes.openapi((title, version, about), public_url);
         let written = Bytes::from(document.to_string());
         (with_routes.replace_last(document_route(written)), document)
     }

@@ -122,7 +122,8 @@ impl<S: Sync, T: 'static> Extract<S> for PathId<T> {
 
 impl<S: Sync> Extract<S> for PathText {
     fn describe(operation: &mut Operation) {
-        let schema = json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z_]+$"});
+        let schema =
+            json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z_]+$"});
         operation.reads_path("code", "The code of the problem.", schema);
     }
 
@@ -212,7 +213,8 @@ async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
     match tokio::time::timeout(limits.timeout, gathered).await {
         Err(_) => Err(Problem::new(problem::REQUEST_TIMEOUT)),
         Ok(Err(Gathering::Broken)) => {
-            Err(Problem::new(problem::BAD_REQUEST).detail("The body broke off or is framed wrongly."))
+            Err(Problem::new(problem::BAD_REQUEST)
+                .detail("The body broke off or is framed wrongly."))
         }
         Ok(Err(Gathering::TooLarge)) => Err(too_large()),
         Ok(Ok(bytes)) => Ok(bytes),

@@ -159,7 +159,8 @@ impl App {
     fn check(&self, parts: &mut http::request::Parts, peer: IpAddr) -> Result<(), Problem> {
         let settings = &self.edge.settings;
         check_host(parts)?;
-        if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > settings.uri_bytes {
+        if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > settings.uri_bytes
+        {
             return Err(Problem::new(problem::URI_TOO_LONG));
         }
         let bytes: usize =

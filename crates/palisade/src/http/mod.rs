@@ -23,13 +23,14 @@ mod policy;
 pub mod problem;
 mod rate;
 mod route;
+mod self_signed;
 mod server;
 mod settings;
-pub mod tls;
+mod tls;
 
-pub use axum::extract::FromRef;
 pub use address::ClientAddress;
 pub use answer::{Created, Json, NoContent, Page, Versioned};
+pub use axum::extract::FromRef;
 pub use documents::Introduction;
 pub use extract::{Body, BodyLimits, IfMatch, OptionalBody, PathId, PathText, Query, Request};
 pub use guard::{App, Edge, EdgeSettings};
@@ -41,7 +42,9 @@ pub use policy::{Admission, Anyone, Audience, Policy};
 pub use problem::{Kind, Problem};
 pub use rate::{AddressPrefix, RateLimiter};
 pub use route::{Api, Endpoint, NoPolicy, Route, RouteLine};
+pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
 pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection};
+pub use tls::{TlsAcceptorSource, TlsError, TlsFiles};
 
 pub(crate) use guard::rate_limited;

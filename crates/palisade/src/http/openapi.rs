@@ -154,7 +154,8 @@ impl Operation {
         for (status, response) in &self.responses {
             let mut response = response.clone();
             for link in &self.links {
-                let entry = json!({"operationId": link, "parameters": {"id": "$response.body#/id"}});
+                let entry =
+                    json!({"operationId": link, "parameters": {"id": "$response.body#/id"}});
                 member(&mut response, "links").insert((*link).to_owned(), entry);
             }
             responses.insert(status.to_string(), response);
@@ -213,7 +214,11 @@ const EVERYWHERE: &[&Kind] = &[
 
 impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// Returns the OpenAPI 3.1 document of all routes.
-    pub fn openapi(&self, title: &str, version: &str, about: &str) -> Value {
+    pub fn openapi(
+        &self,
+        (title, version, about): (&str, &str, &str),
+        public_url: Option<&str>,
+    ) -> Value {
         let mut paths = Map::new();
         let mut schemas = Map::new();
         schemas.insert("Problem".into(), problem::schema());
@@ -234,7 +239,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 "description": about,
                 "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             },
-            "servers": [{"url": "/"}],
+            "servers": [{"url": public_url.unwrap_or("/")}],
             "paths": paths,
             "components": {
                 "schemas": schemas,

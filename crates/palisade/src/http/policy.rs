@@ -6,13 +6,14 @@ use http::request::Parts;
 
 use super::Problem;
 
-/// Decides who may call a route. [`crate::auth`] has the policies for callers with credentials.
-pub trait Policy: Send + Sync + 'static {
+/// Decides who may call a route, asking the service's state `S` about credentials.
+/// [`crate::auth`] has the policies for callers that show one.
+pub trait Policy<S>: Send + Sync + 'static {
     /// Says in words and for the OpenAPI document whom the policy lets through.
     fn audience(&self) -> Audience;
 
     /// Lets the request through, adding to it who the caller is, or refuses it.
-    fn admit<'a>(&'a self, parts: &'a mut Parts) -> Admission<'a>;
+    fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a>;
 }
 
 /// The pending decision of a [`Policy`].
@@ -35,12 +36,12 @@ pub struct Audience {
 #[derive(Debug, Clone, Copy)]
 pub struct Anyone;
 
-impl Policy for Anyone {
+impl<S> Policy<S> for Anyone {
     fn audience(&self) -> Audience {
         Audience { who: "anyone", scope: None, needs_credential: false, may_forbid: false }
     }
 
-    fn admit<'a>(&'a self, _: &'a mut Parts) -> Admission<'a> {
+    fn admit<'a>(&'a self, _: &'a mut Parts, _: &'a S) -> Admission<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -70,7 +70,7 @@ impl Route<NoPolicy> {
     }
 
     /// States who may call the route.
-    pub fn policy(mut self, policy: impl Policy) -> Route<Arc<dyn Policy>> {
+    pub fn policy<S>(mut self, policy: impl Policy<S>) -> Route<Arc<dyn Policy<S>>> {
         self.operation.admits(&policy.audience());
         Route {
             method: self.method,
@@ -128,9 +128,9 @@ impl<P> Route<P> {
     }
 }
 
-impl Route<Arc<dyn Policy>> {
+impl<S> Route<Arc<dyn Policy<S>>> {
     /// Gives the route its handler.
-    pub fn handle<H, A, S>(self, handler: H) -> Endpoint<S>
+    pub fn handle<H, A>(self, handler: H) -> Endpoint<S>
     where
         H: Handler<A, S>,
         A: 'static,
@@ -163,7 +163,7 @@ type Call<S> =
 pub struct Endpoint<S> {
     pub(super) method: Method,
     pub(super) path: &'static str,
-    policy: Arc<dyn Policy>,
+    policy: Arc<dyn Policy<S>>,
     limiter: Option<(&'static str, Arc<RateLimiter>)>,
     body_bytes: Option<usize>,
     pub(super) operation: Operation,
@@ -182,8 +182,14 @@ pub(crate) struct Template(pub(crate) &'static str);
 
 impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     /// Runs every check in order and then the handler.
-    async fn answer(&self, parts: http::request::Parts, body: axum::body::Body, state: S, edge: &Edge) -> Response {
-        let mut response = match self.admit(parts, edge).await {
+    async fn answer(
+        &self,
+        parts: http::request::Parts,
+        body: axum::body::Body,
+        state: S,
+        edge: &Edge,
+    ) -> Response {
+        let mut response = match self.admit(parts, &state, edge).await {
             Ok(parts) => {
                 let bytes = self.body_bytes.unwrap_or_else(|| edge.body_bytes());
                 let limits = BodyLimits { bytes, timeout: edge.body_timeout() };
@@ -198,10 +204,11 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     async fn admit(
         &self,
         mut parts: http::request::Parts,
+        state: &S,
         edge: &Edge,
     ) -> Result<http::request::Parts, Problem> {
         edge.check_rate(&parts, self.limiter.as_ref().map(|(_, limiter)| limiter.as_ref()))?;
-        self.policy.admit(&mut parts).await?;
+        self.policy.admit(&mut parts, state).await?;
         Ok(parts)
     }
 }
@@ -309,7 +316,7 @@ impl<S: Clone + Send + Sync + 'static> Default for Api<S> {
     }
 }
 
-impl<S> Endpoint<S> {
+impl<S: 'static> Endpoint<S> {
     fn line(&self) -> RouteLine {
         let audience = self.policy.audience();
         let scope = audience.scope.map(|scope| format!(" ({scope})")).unwrap_or_default();

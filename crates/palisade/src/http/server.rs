@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::guard::App;
 use super::rate::AddressPrefix;
-use super::{Lifecycle, tls::TlsSource};
+use super::{Lifecycle, TlsAcceptorSource};
 
 /// What connections may cost.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub struct Server {
     /// The bound listener.
     pub listener: TcpListener,
     /// The certificate source; `None` serves plain HTTP.
-    pub tls: Option<Arc<TlsSource>>,
+    pub tls: Option<Arc<TlsAcceptorSource>>,
     /// The application behind its guard.
     pub app: App,
     /// What connections may cost.
@@ -114,7 +114,7 @@ fn is_peers_fault(error: &std::io::Error) -> bool {
 #[derive(Debug)]
 struct Shared {
     app: App,
-    tls: Option<Arc<TlsSource>>,
+    tls: Option<Arc<TlsAcceptorSource>>,
     limits: ConnectionLimits,
     clients: Mutex<HashMap<AddressPrefix, usize>>,
 }

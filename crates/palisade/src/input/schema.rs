@@ -97,6 +97,12 @@ impl<T: Schema> Schema for Vec<T> {
     }
 }
 
+impl Schema for bool {
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
 impl Schema for crate::clock::Timestamp {
     fn schema() -> Value {
         json!({

@@ -1,0 +1,157 @@
+//! The commands that end by themselves.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use palisade::clock::SystemClock;
+use palisade::config::{self, Environment, KeyMaterial, Loaded, SecretError, Secrets};
+use palisade::crypto::{HashSettings, Hasher, Password};
+use palisade::db::{Db, Purpose};
+use palisade::input::FromText;
+use palisade::outbound::probe;
+
+use super::{password, print};
+use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
+use crate::accounts::{EmailAddress, Role, Username};
+use crate::config::Settings;
+use crate::secrets::ServiceSecrets;
+use crate::service;
+
+/// Reads the settings.
+pub(super) fn load(
+    file: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<Loaded<Settings>> {
+    config::load(file, environment)
+        .map_err(|mistakes| anyhow!("the settings are wrong:\n{mistakes}"))
+}
+
+fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
+    let environment = Environment::of_process();
+    Ok((load(file, &environment)?.into_settings(), environment))
+}
+
+/// Runs what waits for the database on this thread.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+async fn open(settings: &Settings, environment: &Environment) -> anyhow::Result<Db> {
+    let url = ServiceSecrets::database_url(environment)?;
+    let open = settings.database.open_settings(Purpose::Command);
+    Db::open(&url, open).await.context("the database cannot be opened")
+}
+
+pub(super) fn migrate(file: Option<&Path>) -> anyhow::Result<()> {
+    let (settings, environment) = settings(file)?;
+    let count = block_on(async {
+        let db = open(&settings, &environment).await?;
+        let count = service::migrate(&db).await?;
+        db.close().await?;
+        Ok(count)
+    })?;
+    match count {
+        0 => print("The database is up to date.\n"),
+        1 => print("1 migration was applied.\n"),
+        count => print(&format!("{count} migrations were applied.\n")),
+    }
+}
+
+pub(super) fn show_config(file: Option<&Path>) -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    let mut loaded = load(file, &environment)?;
+    let sources = Secrets::of(&environment);
+    let mut problems = Vec::new();
+    for name in crate::secrets::NAMES {
+        match sources.find(name) {
+            Ok(Some(found)) => loaded.record_secret(name, &found.origin),
+            Ok(None) => {}
+            Err(error) => problems.push(error),
+        }
+    }
+    print(&loaded.show())?;
+    match problems.first() {
+        None => Ok(()),
+        Some(_) => {
+            bail!("{}", problems.iter().map(SecretError::to_string).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+pub(super) fn example_config() -> anyhow::Result<()> {
+    print(&config::example::<Settings>())
+}
+
+pub(super) fn new_secret() -> anyhow::Result<()> {
+    print(&format!("{}\n", KeyMaterial::generate().expose()))
+}
+
+/// What `user add` was given.
+pub(super) struct NewUser {
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) role: Role,
+}
+
+pub(super) fn add_user(file: Option<&Path>, new: NewUser) -> anyhow::Result<()> {
+    let (settings, environment) = settings(file)?;
+    let username =
+        Username::from_text(&new.username).map_err(|why| anyhow!("--username: {why}"))?;
+    let email = EmailAddress::from_text(&new.email).map_err(|why| anyhow!("--email: {why}"))?;
+    let password = password::read()?;
+    let password =
+        Password::new(password.expose()).map_err(|why| anyhow!("the password: {why}"))?;
+    let name = username.clone();
+    block_on(async {
+        let db = open(&settings, &environment).await?;
+        service::check_schema(&db).await?;
+        let registry = Registry {
+            db: db.clone(),
+            clock: Arc::new(SystemClock),
+            hasher: Arc::new(Hasher::start(HashSettings::from(&settings.passwords))?),
+        };
+        let new = NewAccount { username, email, password, role: new.role };
+        match create(&registry, new).await {
+            Ok(_) => {}
+            Err(CreateError::UsernameTaken) => bail!("the username {name} is taken"),
+            Err(CreateError::Password(why)) => bail!("the password: {why}"),
+            Err(error) => return Err(error.into()),
+        }
+        db.close().await?;
+        Ok(())
+    })?;
+    print(&format!("The account {} was added.\n", new.username.trim().to_lowercase()))
+}
+
+pub(super) fn print_routes(file: Option<&Path>) -> anyhow::Result<()> {
+    let (settings, _) = settings(file)?;
+    let (api, _) = service::api(&settings);
+    let lines = api.table();
+    let width = |of: fn(&palisade::http::RouteLine) -> usize| lines.iter().map(of).max();
+    let path_width = width(|line| line.path.len()).unwrap_or_default();
+    let policy_width = width(|line| line.policy.len()).unwrap_or_default();
+    for line in &lines {
+        let row = format!(
+            "{:<6} {:<path_width$}  {:<policy_width$}  {}",
+            line.method, line.path, line.policy, line.limits
+        );
+        print(&format!("{}\n", row.trim_end()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn print_openapi(file: Option<&Path>) -> anyhow::Result<()> {
+    let (settings, _) = settings(file)?;
+    let (_, document) = service::api(&settings);
+    print(&format!("{document:#}\n"))
+}
+
+pub(super) fn health(address: SocketAddr) -> anyhow::Result<ExitCode> {
+    match probe(address, "/ready")? {
+        200 => print("ready\n").map(|()| ExitCode::SUCCESS),
+        status => bail!("not ready: {address} answered {status}"),
+    }
+}

@@ -1,0 +1,208 @@
+//! The command line: what the operator can say, and what the program answers.
+//!
+//! Results go to standard output, everything else to standard error. Exit status: 0 done,
+//! 1 refused or failed, 2 wrong usage.
+
+mod commands;
+mod dev;
+mod password;
+mod serve;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::accounts::Role;
+
+/// An order service: accounts, and orders that go from new to paid to shipped.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or SIGINT, then finish what is in flight
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Run for development: everything that is missing is made in ./orderdesk-data, and the
+        /// service listens on loopback only
+        #[arg(long)]
+        dev: bool,
+    },
+    /// Bring the database to this version
+    Migrate(ConfigFile),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Make secrets
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Manage accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print the routes: method, path, who may call it, limits
+    Routes(ConfigFile),
+    /// Print the OpenAPI 3.1 document
+    Openapi(ConfigFile),
+    /// Ask the admin listener whether the service is ready: exit status 0 if so
+    Health {
+        /// Where to ask; http only
+        #[arg(long, default_value = "http://127.0.0.1:9443")]
+        url: AdminUrl,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The settings file; without it, defaults and ORDERDESK__SECTION__KEY variables
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Every effective setting and where its value comes from; secrets are redacted
+    Show(ConfigFile),
+    /// The whole commented settings file, with defaults
+    Example,
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretCommand {
+    /// Print one good value for API_KEY or SECRET_KEY
+    New,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Add an account; the password is asked for, or read from standard input
+    Add {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The name to sign in with: 1 to 32 letters and digits
+        #[arg(long)]
+        username: String,
+        /// Where mail for the account goes
+        #[arg(long)]
+        email: String,
+        /// What the account may do
+        #[arg(long)]
+        role: RoleArgument,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArgument {
+    /// Sees and changes everything
+    Operator,
+    /// Sees and changes what is its own
+    Customer,
+}
+
+impl From<RoleArgument> for Role {
+    fn from(role: RoleArgument) -> Self {
+        match role {
+            RoleArgument::Operator => Self::Operator,
+            RoleArgument::Customer => Self::Customer,
+        }
+    }
+}
+
+/// The address of an admin listener.
+#[derive(Debug, Clone, Copy)]
+struct AdminUrl(SocketAddr);
+
+impl std::str::FromStr for AdminUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+        let host = host.map(|host| host.strip_suffix("/ready").unwrap_or(host));
+        let host = host.map(|host| host.replace("localhost", "127.0.0.1"));
+        let address = host.and_then(|host| host.parse().ok());
+        let expected = "expected an address and port such as http://127.0.0.1:9443";
+        address.map(Self).ok_or_else(|| expected.to_owned())
+    }
+}
+
+/// Runs the program with the arguments it was started with.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output, mistakes to standard error; either may be closed.
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(cli.command) {
+        Ok(status) => status,
+        Err(error) => {
+            writeln!(io::stderr().lock(), "orderdesk: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { config, dev } => serve::serve(config.config.as_deref(), dev)?,
+        Command::Migrate(config) => commands::migrate(config.config.as_deref())?,
+        Command::Config(ConfigCommand::Show(config)) => {
+            commands::show_config(config.config.as_deref())?;
+        }
+        Command::Config(ConfigCommand::Example) => commands::example_config()?,
+        Command::Secret(SecretCommand::New) => commands::new_secret()?,
+        Command::User(UserCommand::Add { config, username, email, role }) => {
+            let new = commands::NewUser { username, email, role: role.into() };
+            commands::add_user(config.config.as_deref(), new)?;
+        }
+        Command::Routes(config) => commands::print_routes(config.config.as_deref())?,
+        Command::Openapi(config) => commands::print_openapi(config.config.as_deref())?,
+        Command::Health { url: AdminUrl(address) } => return commands::health(address),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "orderdesk", &mut io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output; whoever closed it early has read enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_admin_url_may_be_written_as_people_write_it() {
+        for good in ["http://127.0.0.1:9443", "http://localhost:1/", "http://[::1]:9443/ready"] {
+            assert!(good.parse::<AdminUrl>().is_ok(), "{good}");
+        }
+        for bad in ["https://127.0.0.1:9443", "127.0.0.1:9443", "http://127.0.0.1", "http://x/"] {
+            assert!(bad.parse::<AdminUrl>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `orderdesk serve`: load, check, bind, lock down, start, serve, drain.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use palisade::clock::{Clock, SystemClock};
+use palisade::config::{Environment, Loaded, Origin};
+use palisade::http::{TlsFiles, TlsMode, self_signed};
+use palisade::process::Report;
+use palisade::service::{Bound, ServeError};
+use palisade::telemetry;
+
+use super::commands::load;
+use super::dev::DevFolder;
+use crate::config::Settings;
+use crate::secrets::ServiceSecrets;
+use crate::service::Parts;
+
+pub(super) fn serve(file: Option<&Path>, dev: bool) -> anyhow::Result<()> {
+    let mut environment = Environment::of_process();
+    let loaded = load(file, &environment)?;
+    let dev = if dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
+    let settings = effective(loaded, dev.is_some());
+    telemetry::start("orderdesk", &settings.log);
+    check(&settings, dev.is_some())?;
+    let secrets = ServiceSecrets::read(&environment)?;
+    drop(environment);
+    let tls =
+        tls_files(&settings, dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path))?;
+    let bound = Bound::bind(settings.server.listen, settings.server.admin_listen)?;
+    let (locked, report) = bound.lock_down(settings.sandbox.mode)?;
+    tell(&report);
+    let start = async || -> anyhow::Result<_> {
+        let parts = Parts::start(&settings, &secrets).await?;
+        if let Some(dev) = &dev {
+            dev.welcome(&parts).await?;
+        }
+        Ok((parts.applications(&settings, tls)?, parts))
+    };
+    match locked.run(start, Parts::stop) {
+        Ok(()) => Ok(()),
+        Err(ServeError::Start(error)) => Err(error),
+        Err(ServeError::Runtime(error)) => Err(error).context("cannot start"),
+    }
+}
+
+/// Returns the settings, with development's own default for TLS where nothing else was said.
+fn effective(loaded: Loaded<Settings>, is_dev: bool) -> Settings {
+    let is_silent_on_tls = loaded.shown().iter().any(|shown| {
+        shown.section == "tls" && shown.key == "mode" && shown.origin == Origin::Default
+    });
+    let mut settings = loaded.into_settings();
+    if is_dev && is_silent_on_tls {
+        settings.tls.mode = TlsMode::SelfSigned;
+    }
+    settings
+}
+
+/// Refuses what would put clients in danger.
+fn check(settings: &Settings, is_dev: bool) -> anyhow::Result<()> {
+    let address = settings.server.listen;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if is_dev {
+        bail!(
+            "server.listen = \"{address}\" is not on loopback, and --dev serves nobody else: \
+             leave out --dev, or listen on 127.0.0.1"
+        );
+    }
+    match settings.tls.mode {
+        TlsMode::Files => Ok(()),
+        TlsMode::Off if !settings.server.trusted_proxies.is_empty() => Ok(()),
+        TlsMode::Off => bail!(
+            "server.listen = \"{address}\" is not on loopback, and tls.mode is \"off\": passwords \
+             and tokens would cross the network in the clear. Set tls.mode = \"files\" with a \
+             certificate and key, or name the proxy that terminates TLS in \
+             server.trusted_proxies, or listen on 127.0.0.1"
+        ),
+        TlsMode::SelfSigned => bail!(
+            "server.listen = \"{address}\" is not on loopback, and tls.mode is \"self-signed\", \
+             which no client can trust: set tls.mode = \"files\""
+        ),
+    }
+}
+
+/// Returns where the certificate and key are; a self-signed one is made in `folder` if need be.
+fn tls_files(settings: &Settings, folder: &Path) -> anyhow::Result<Option<TlsFiles>> {
+    let tls = &settings.tls;
+    match tls.mode {
+        TlsMode::Off => Ok(None),
+        TlsMode::SelfSigned => Ok(Some(self_signed(folder, SystemClock.now()).context("[tls]")?)),
+        TlsMode::Files => {
+            let (Some(certificate), Some(key)) = (tls.certificate.clone(), tls.key.clone()) else {
+                bail!("tls.mode = \"files\" needs tls.certificate and tls.key");
+            };
+            Ok(Some(TlsFiles { certificate, key }))
+        }
+    }
+}
+
+fn tell(report: &Report) {
+    tracing::info!(%report, "locked down");
+    if report.is_root {
+        tracing::warn!("running as root, which nothing here needs: use an account of its own");
+    }
+}
