@@ -1,1 +1,36 @@
-//! Testing.
+//! Test tools: the real program as a child process, and a client that speaks plainly.
+//!
+//! A test wants to read like a story, so what cannot go wrong in a healthy test panics with
+//! everything that is known (`start`, `send`, `assert_status`); where failing is the point,
+//! the `try_` form gives a `Result`. Every wait has a deadline.
+//!
+//! Nothing here knows a particular service: the only thing expected of the program is one JSON
+//! line on standard error with `"message":"listening"`, `"public"` and `"admin"`.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use palisade_testing::{Client, Service};
+//!
+//! let program = std::path::Path::new("target/debug/orderdesk");
+//! let mut service = Service::builder(program).args(["serve", "--dev"]).start().await;
+//! let admin = Client::http(service.admin());
+//!
+//! admin.get("/ready").send().await.assert_status(200);
+//!
+//! assert!(service.terminate().await.success());
+//! # }
+//! ```
+
+mod client;
+mod fail;
+mod program;
+mod raw;
+mod reply;
+mod service;
+mod stderr;
+
+pub use client::{Call, Client, Connection};
+pub use program::{Finished, Program};
+pub use raw::raw;
+pub use reply::Reply;
+pub use service::Service;

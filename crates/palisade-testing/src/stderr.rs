@@ -1,0 +1,187 @@
+//! What a child has said on standard error: read in the background, kept within a bound.
+//!
+//! The oldest lines are forgotten first; a reader is told how many.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The lines so far, and the task that adds to them.
+#[derive(Debug)]
+pub(crate) struct Stderr {
+    lines: Arc<Mutex<Lines>>,
+    changes: watch::Receiver<()>,
+    reader: JoinHandle<()>,
+}
+
+impl Stderr {
+    /// Starts to read `source` on a task of its own.
+    pub(crate) fn read(source: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Lines::default()));
+        let (changed, changes) = watch::channel(());
+        let reader = tokio::spawn(collect(source, Arc::clone(&lines), changed));
+
+        Self { lines, changes, reader }
+    }
+
+    /// Returns everything kept so far.
+    pub(crate) fn text(&self) -> String {
+        lock(&self.lines).text()
+    }
+
+    /// Waits for the first line, past ones included, that `find` makes something of.
+    ///
+    /// Returns `None` when standard error closed without one.
+    pub(crate) async fn find<T>(&self, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        let mut changes = self.changes.clone();
+        let mut seen = 0;
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = lock(&self.lines).find_from(&mut seen, &mut find) {
+                return Some(found);
+            }
+            if changes.changed().await.is_err() {
+                return lock(&self.lines).find_from(&mut seen, &mut find);
+            }
+        }
+    }
+
+    /// Waits a moment for the last words of a child that has ended.
+    pub(crate) async fn close(&mut self) {
+        // A grandchild may hold standard error open for ever.
+        let last_words = tokio::time::timeout(LAST_WORDS, &mut self.reader).await;
+        if last_words.is_err() {
+            self.reader.abort();
+        }
+    }
+}
+
+impl Drop for Stderr {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Lines within [`KEPT_BYTES`], with the number of those forgotten.
+#[derive(Debug, Default)]
+struct Lines {
+    kept: VecDeque<String>,
+    bytes: usize,
+    forgotten: usize,
+}
+
+impl Lines {
+    fn push(&mut self, line: String) {
+        self.bytes += line.len();
+        self.kept.push_back(line);
+        while self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.kept.pop_front() else { return };
+            self.bytes -= oldest.len();
+            self.forgotten += 1;
+        }
+    }
+
+    /// Shows `find` the lines from number `seen` on, and moves `seen` along.
+    fn find_from<T>(
+        &self,
+        seen: &mut usize,
+        find: &mut impl FnMut(&str) -> Option<T>,
+    ) -> Option<T> {
+        for line in self.kept.iter().skip(seen.saturating_sub(self.forgotten)) {
+            if let Some(found) = find(line) {
+                return Some(found);
+            }
+        }
+        *seen = self.forgotten + self.kept.len();
+        None
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(self.bytes + self.kept.len());
+        if self.forgotten > 0 {
+            text.push_str(&format!("({} earlier lines are forgotten)\n", self.forgotten));
+        }
+        for line in &self.kept {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Reads to the end; a line longer than [`LINE_BYTES`] is kept in pieces.
+async fn collect(
+    source: impl AsyncRead + Unpin,
+    lines: Arc<Mutex<Lines>>,
+    changed: watch::Sender<()>,
+) {
+    let mut source = tokio::io::BufReader::new(source);
+    let mut line = Vec::new();
+    while let Ok(byte) = source.read_u8().await {
+        if byte != b'\n' {
+            line.push(byte);
+        }
+        if byte == b'\n' || line.len() >= LINE_BYTES {
+            lock(&lines).push(String::from_utf8_lossy(&line).into_owned());
+            line.clear();
+            changed.send_replace(());
+        }
+    }
+    if !line.is_empty() {
+        lock(&lines).push(String::from_utf8_lossy(&line).into_owned());
+    }
+}
+
+/// A panic elsewhere must not hide the lines that explain it.
+fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enough for the log of any one test.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+const LINE_BYTES: usize = 64 * 1024;
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_is_found_whether_it_came_before_or_after_the_question() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        let stderr = Stderr::read(theirs);
+
+        let question = tokio::spawn(async move {
+            let early = stderr.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
+            let again = stderr.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
+            let late = stderr.find(|line| line.strip_prefix("two ").map(str::to_owned)).await;
+            let never = stderr.find(|line| line.strip_prefix("three ").map(str::to_owned)).await;
+            [early, again, late, never]
+        });
+        write(ours, b"one a\nnoise\ntwo b").await;
+
+        let found = question.await.unwrap();
+        assert_eq!(found, [Some("a".to_owned()), Some("a".to_owned()), Some("b".to_owned()), None]);
+    }
+
+    #[test]
+    fn the_oldest_lines_make_room_and_are_counted() {
+        let mut lines = Lines::default();
+
+        for _ in 0..100 {
+            lines.push("x".repeat(KEPT_BYTES / 50));
+        }
+
+        assert!(lines.bytes <= KEPT_BYTES);
+        assert_eq!(lines.forgotten + lines.kept.len(), 100);
+        assert!(lines.text().starts_with(&format!("({} earlier lines", lines.forgotten)));
+    }
+
+    async fn write(mut to: impl tokio::io::AsyncWrite + Unpin, bytes: &[u8]) {
+        tokio::io::AsyncWriteExt::write_all(&mut to, bytes).await.unwrap();
+    }
+}
