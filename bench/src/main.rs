@@ -1,2 +1,73 @@
-//! Bench.
-fn main() {}
+//! Measurements of Palisade: `cargo run --release -p palisade-bench -- NAME`.
+//!
+//! Each scenario brings everything it needs, prints a table for people and, as its last line, one
+//! JSON object for programs. It measures and never judges: a slow result is no failure.
+
+mod figures;
+mod footprint;
+mod machine;
+mod orderdesk;
+mod report;
+
+use std::process::ExitCode;
+
+use crate::report::Report;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["--help" | "-h"] => {
+            say(USAGE.to_owned());
+            return ExitCode::SUCCESS;
+        }
+        ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
+        ["all"] => all().map(|reports| say(to_text(&reports))),
+        ["all", "--markdown"] => {
+            all().and_then(|reports| report::write_markdown(&reports)).map(say)
+        }
+        _ => {
+            complain(&format!("palisade-bench: unknown: {}\n\n{USAGE}", args.join(" ")));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("palisade-bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs every scenario, one after the other so that none disturbs another.
+fn all() -> anyhow::Result<Vec<Report>> {
+    Ok(vec![footprint::measure()?])
+}
+
+fn to_text(reports: &[Report]) -> String {
+    reports.iter().map(Report::to_text).collect::<Vec<_>>().join("\n")
+}
+
+/// Tells on standard output what was measured.
+#[expect(clippy::print_stdout, reason = "the result of this program is what it prints")]
+fn say(text: String) {
+    println!("{}", text.trim_end());
+}
+
+/// Tells on standard error how far the measurement is, or why it stopped.
+#[expect(clippy::print_stderr, reason = "a program for the terminal, without a log")]
+fn complain(text: &str) {
+    eprintln!("{}", text.trim_end());
+}
+
+const USAGE: &str = "\
+Usage: cargo run --release -p palisade-bench -- NAME | all [--markdown]
+
+Measures; never judges. Prints a table and, as the last line, one JSON object.
+
+  footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
+  all         every scenario in turn; with --markdown writes bench/RESULTS.md
+
+Exit code: 0 measured, 1 could not measure, 2 wrong usage.
+";
