@@ -66,7 +66,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The settings file; without it, defaults and ORDERDESK__SECTION__KEY variables
+    /// The settings file; without it, defaults and `ORDERDESK__SECTION__KEY` variables
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum SecretCommand {
-    /// Print one good value for API_KEY or SECRET_KEY
+    /// Print one good value for `API_KEY` or `SECRET_KEY`
     New,
 }
 

@@ -15,7 +15,7 @@ pub enum Purpose {
 }
 
 crate::settings! {
-    /// The database. Its address is a secret: DATABASE_URL.
+    /// The database. Its address is a secret, `DATABASE_URL`.
     pub struct DatabaseSection in "database" {
         /// Whether serving brings the tables to this version first. If not, it refuses to start
         /// on older ones; newer ones are always refused.

@@ -13,11 +13,11 @@ crate::settings! {
     /// Where the service listens, and who stands in front of it.
     pub struct ServerSection in "server" checked by admin_is_private {
         /// Address and port of the public listener. Port 0 takes a free one. Off loopback it needs
-        /// TLS, or a proxy that is declared in trusted_proxies.
+        /// TLS, or a proxy that is declared in `trusted_proxies`.
         pub listen: SocketAddr = loopback(8443);
         /// Address and port of the listener for health checks, which must stay on loopback.
         pub admin_listen: SocketAddr = loopback(9443);
-        /// How clients reach the service from outside, such as "https://orders.example.com";
+        /// How clients reach the service from outside, such as `https://orders.example.com`;
         /// the OpenAPI document says so. Empty: relative to where the document was read.
         pub public_url: Option<String> = None;
         /// Networks of the proxies in front. Only from there X-Forwarded-For and X-Request-Id
