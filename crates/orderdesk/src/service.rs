@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::auth::{Auth, AuthSettings};
+use palisade::auth::{Auth, AuthSettings, Throttle};
 use palisade::clock::{Clock, SystemClock};
-use palisade::crypto::{HashSettings, Hasher, KeyRing, Purpose, TokenKind, WeakParameters};
+use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
 use palisade::http::health::{self, Health};
 use palisade::http::{
@@ -15,17 +15,14 @@ use palisade::secret::Secret;
 use palisade::service::Applications;
 use serde_json::Value;
 
-use crate::accounts::actions::{Accounts, Registry};
-use crate::accounts::{self, OPERATOR, Throttle};
+use crate::accounts::{self, Limiters, OPERATOR};
 use crate::config::{RateSection, Settings};
 use crate::orders;
-use crate::orders::actions::Orders;
 use crate::paging::Cursors;
 use crate::secrets::ServiceSecrets;
-use crate::state::{AppState, Limiters};
+use crate::state::AppState;
 
 const SESSION: TokenKind = TokenKind::new("ods_");
-const DEVICES: Purpose = Purpose::new("orderdesk known device");
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -114,7 +111,6 @@ pub async fn check_schema(db: &Db) -> Result<(), StartError> {
 pub struct Parts {
     /// The state that handlers ask.
     pub state: AppState,
-    hasher: Arc<Hasher>,
     lifecycle: Lifecycle,
 }
 
@@ -159,18 +155,10 @@ impl Parts {
                 per_account: settings.rate.per_account.rate().and_then(RateLimiter::of),
             },
         );
-        let accounts = Accounts {
-            registry: Registry {
-                db: db.clone(),
-                clock: Arc::clone(&clock),
-                hasher: Arc::clone(&hasher),
-            },
-            auth: auth.clone(),
-            throttle: Arc::new(Throttle::new(ring.signer(DEVICES))),
-        };
-        let orders = Orders { db, clock };
-        let state = AppState { auth, accounts, orders, cursors: Cursors::new(&ring) };
-        Ok(Self { state, hasher, lifecycle: Lifecycle::new() })
+        let throttle = Arc::new(Throttle::new(&ring));
+        let cursors = Cursors::new(&ring);
+        let state = AppState { db, clock, hasher, auth, throttle, cursors };
+        Ok(Self { state, lifecycle: Lifecycle::new() })
     }
 
     /// Returns what is served.
@@ -205,7 +193,7 @@ impl Parts {
     }
 
     fn readiness(&self) -> health::Readiness {
-        let db = self.state.orders.db.clone();
+        let db = self.state.db.clone();
         Arc::new(move || {
             let db = db.clone();
             Box::pin(async move { db.ping(PING).await.map_err(|_| "database") })
@@ -214,10 +202,10 @@ impl Parts {
 
     /// Ends what the parts still do: hashing first, the database last.
     pub async fn stop(self) {
-        let hasher = self.hasher;
+        let AppState { db, hasher, .. } = self.state;
         // Joining threads blocks, if only for one hash.
         tokio::task::spawn_blocking(move || hasher.shutdown()).await.ok();
-        if let Err(error) = self.state.orders.db.close().await {
+        if let Err(error) = db.close().await {
             tracing::error!(%error, "the database did not close cleanly");
         }
     }

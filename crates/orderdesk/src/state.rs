@@ -1,51 +1,35 @@
-//! What handlers can ask for. It knows features by what they need, and no feature knows it.
+//! What handlers can ask for. It knows no feature, so that features can know it.
 
 use std::sync::Arc;
 
-use palisade::auth::Auth;
-use palisade::http::{FromRef, RateLimiter};
+use palisade::auth::{Auth, Throttle};
+use palisade::clock::Clock;
+use palisade::crypto::Hasher;
+use palisade::db::Db;
+use palisade::http::FromRef;
 
-use crate::accounts::actions::Accounts;
-use crate::orders::actions::Orders;
 use crate::paging::Cursors;
 
-/// The state of the service.
+/// The state of the service; a clone is the same one. Each feature takes the parts it needs.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// What the policies are made by.
+    /// Where everything is kept.
+    pub db: Db,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// What computes password hashes.
+    pub hasher: Arc<Hasher>,
+    /// Who calls.
     pub auth: Auth,
-    /// What accounts need.
-    pub accounts: Accounts,
-    /// What orders need.
-    pub orders: Orders,
-    /// What lists need.
+    /// What counts wrong guesses at passwords.
+    pub throttle: Arc<Throttle>,
+    /// What makes and reads the cursors of lists.
     pub cursors: Cursors,
-}
-
-/// The limits of single routes; none where the settings switch one off.
-#[derive(Debug, Clone, Default)]
-pub struct Limiters {
-    /// Accounts opened from one address.
-    pub sign_up: Option<Arc<RateLimiter>>,
-    /// Sign-ins from one address.
-    pub login: Option<Arc<RateLimiter>>,
 }
 
 impl FromRef<AppState> for Auth {
     fn from_ref(state: &AppState) -> Self {
         state.auth.clone()
-    }
-}
-
-impl FromRef<AppState> for Accounts {
-    fn from_ref(state: &AppState) -> Self {
-        state.accounts.clone()
-    }
-}
-
-impl FromRef<AppState> for Orders {
-    fn from_ref(state: &AppState) -> Self {
-        state.orders.clone()
     }
 }
 

@@ -42,11 +42,12 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads an RFC 3339 date and time with an offset; digits past the millisecond are dropped.
+    /// Reads an RFC 3339 date and time with an offset; digits past the millisecond are dropped,
+    /// and a moment outside the bounds is moved to them as in [`Timestamp::from_millis`].
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let millis = i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).ok()?;
-        (0..=LATEST).contains(&millis).then_some(Self(millis))
+        Some(Self::from_millis(millis))
     }
 
     /// Returns the moment `span` later, or the last one that can be written.
@@ -169,5 +170,7 @@ mod tests {
         let last = Timestamp::from_millis(i64::MAX);
         assert_eq!(last.to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(last.after(Duration::MAX), last);
+        let early = Timestamp::parse("0244-04-21T23:03:09.8784+01:00").unwrap();
+        assert_eq!(early, Timestamp::from_millis(0));
     }
 }

@@ -93,7 +93,9 @@ def attack(caller, binary, options):
         folder = pathlib.Path(folder)
         with Service(binary, folder, results / "service.log") as service:
             config = folder / "schemathesis.toml"
-            config.write_text((HERE / "schemathesis.toml").read_text() + credentials(caller, service, folder))
+            hooks = f"hooks = {json.dumps(str(HERE / 'exclusions.py'))}\n"
+            own = (HERE / "schemathesis.toml").read_text()
+            config.write_text(hooks + own + credentials(caller, service, folder))
             config.chmod(0o600)
             stood = schemathesis(caller, service, config, results, options)
         return stood and service.ended_well()

@@ -3,19 +3,20 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use palisade::auth::{self, AccountId, Auth, Session, SessionId};
+use palisade::auth::{self, AccountId, Auth, Device, Session, SessionId, Throttle};
 use palisade::clock::{Clock, Timestamp};
 use palisade::crypto::Token;
 use palisade::crypto::{
     CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Verdict,
 };
 use palisade::db::{Db, DbError, Tx};
+use palisade::http::FromRef;
 use palisade::id::Id;
 use palisade::input::Invalid;
 use palisade::secret::Secret;
 
-use super::throttle::{Device, Throttle};
 use super::{Account, EmailAddress, Role, Username, store};
+use crate::state::AppState;
 
 /// What it takes to make an account.
 #[derive(Debug, Clone)]
@@ -37,6 +38,20 @@ pub struct Accounts {
     pub auth: Auth,
     /// What counts wrong guesses.
     pub throttle: Arc<Throttle>,
+}
+
+impl FromRef<AppState> for Registry {
+    fn from_ref(state: &AppState) -> Self {
+        let AppState { db, clock, hasher, .. } = state.clone();
+        Self { db, clock, hasher }
+    }
+}
+
+impl FromRef<AppState> for Accounts {
+    fn from_ref(state: &AppState) -> Self {
+        let AppState { auth, throttle, .. } = state.clone();
+        Self { registry: Registry::from_ref(state), auth, throttle }
+    }
 }
 
 /// An account that is to be.

@@ -9,7 +9,6 @@ mod email;
 mod model;
 mod routes;
 pub mod store;
-mod throttle;
 mod tokens;
 mod trimmed;
 mod username;
@@ -17,8 +16,7 @@ mod wire;
 
 pub use email::EmailAddress;
 pub use model::{Account, AccountId, Actor, OPERATOR, Role};
-pub use routes::{USERNAME_TAKEN, routes};
-pub use throttle::Throttle;
+pub use routes::{Limiters, USERNAME_TAKEN, routes};
 pub use username::{NewUsername, Username};
 pub use wire::AccountView;
 

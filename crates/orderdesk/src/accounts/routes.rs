@@ -1,9 +1,12 @@
 //! Accounts and sessions over HTTP.
 
+use std::sync::Arc;
+
 use palisade::auth::{self, AccountCaller, AccountId, Session, SessionCaller};
 use palisade::crypto::{GivenPassword, HashError, Password};
 use palisade::http::{
-    Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, Route, State,
+    Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, RateLimiter,
+    Route, State,
 };
 use palisade::{body, view};
 use serde_json::json;
@@ -13,7 +16,7 @@ use super::tokens::{DeviceToken, SessionToken};
 use super::{Account, AccountView, EmailAddress, NewUsername, OPERATOR, Role, Username};
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
-use crate::state::{AppState, Limiters};
+use crate::state::AppState;
 
 /// The username belongs to somebody else. Choose another.
 pub const USERNAME_TAKEN: &Kind = &Kind {
@@ -74,6 +77,15 @@ view! {
         /// Whether this request was made with it.
         pub current: bool,
     }
+}
+
+/// The limits of single routes; none where the settings switch one off.
+#[derive(Debug, Clone, Default)]
+pub struct Limiters {
+    /// Accounts opened from one address.
+    pub sign_up: Option<Arc<RateLimiter>>,
+    /// Sign-ins from one address.
+    pub login: Option<Arc<RateLimiter>>,
 }
 
 /// Returns the routes of accounts and sessions.
@@ -146,13 +158,9 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
         )
 }
 
-fn limited<P>(
-    route: Route<P>,
-    name: &'static str,
-    limiter: Option<&std::sync::Arc<palisade::http::RateLimiter>>,
-) -> Route<P> {
+fn limited<P>(route: Route<P>, name: &'static str, limiter: Option<&Arc<RateLimiter>>) -> Route<P> {
     match limiter {
-        Some(limiter) => route.limited_by(name, std::sync::Arc::clone(limiter)),
+        Some(limiter) => route.limited_by(name, Arc::clone(limiter)),
         None => route,
     }
 }

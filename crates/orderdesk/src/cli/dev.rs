@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use palisade::config::{Environment, KeyMaterial};
 use palisade::crypto::Password;
+use palisade::http::FromRef;
 use palisade::input::FromText;
 use palisade::secret::Secret;
 
-use crate::accounts::actions::{CreateError, NewAccount, create};
+use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
 use crate::accounts::{EmailAddress, Role, Username};
 use crate::service::Parts;
 
@@ -78,7 +79,7 @@ impl DevFolder {
             password: Password::new(password.expose())?,
             role: Role::Operator,
         };
-        let password = match create(&parts.state.accounts.registry, new).await {
+        let password = match create(&Registry::from_ref(&parts.state), new).await {
             Ok(_) => Some(password),
             Err(CreateError::UsernameTaken) => None,
             Err(error) => return Err(error).context("cannot add the account operator"),

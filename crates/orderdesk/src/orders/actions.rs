@@ -6,6 +6,7 @@ use std::sync::Arc;
 use palisade::auth::{AccountId, Caller};
 use palisade::clock::{Clock, Timestamp};
 use palisade::db::{Db, DbError, Tx};
+use palisade::http::FromRef;
 use palisade::id::Id;
 
 use super::store::{self, Entry, Filter};
@@ -14,6 +15,7 @@ use super::{
     Reference, Scope, Tracking,
 };
 use crate::accounts::{self, Actor, OPERATOR, Username};
+use crate::state::AppState;
 
 /// What the actions on orders need.
 #[derive(Debug, Clone)]
@@ -22,6 +24,13 @@ pub struct Orders {
     pub db: Db,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
+}
+
+impl FromRef<AppState> for Orders {
+    fn from_ref(state: &AppState) -> Self {
+        let AppState { db, clock, .. } = state.clone();
+        Self { db, clock }
+    }
 }
 
 /// For whom an order is placed.

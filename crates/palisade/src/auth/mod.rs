@@ -13,7 +13,10 @@
 mod callers;
 mod policy;
 pub mod sessions;
+mod store;
+mod throttle;
 
 pub use callers::{Account, AccountCaller, AccountId, Caller, Role, SessionCaller};
 pub use policy::{Auth, AuthSettings, SessionsSection, Signed, account, caller, role, session};
 pub use sessions::{MIGRATIONS, Session, SessionId};
+pub use throttle::{Device, Guess, Throttle};

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AccountId, Role};
-use crate::args;
+use super::{AccountId, Role, store};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::{Token, TokenHash, TokenKind};
-use crate::db::{Db, DbError, Migration, Row, Tx};
+use crate::db::{Db, DbError, Migration, Tx};
 use crate::id::Id;
 
 /// The id of a session.
@@ -63,20 +62,8 @@ pub async fn open(
         seen_at: now,
         expires_at: now.after(absolute),
     };
-    tx.execute(
-        "DELETE FROM palisade_sessions WHERE account = $1 AND (expires_at <= $2 OR id IN (
-             SELECT id FROM palisade_sessions WHERE account = $1
-             ORDER BY id DESC LIMIT 1000 OFFSET $3))",
-        args![account, now, MOST_SESSIONS - 1],
-    )
-    .await?;
-    tx.execute(
-        "INSERT INTO palisade_sessions
-             (id, account, role, token_hash, created_at, seen_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $5, $6)",
-        args![session.id, account, role.as_str(), token.hash().0, now, session.expires_at],
-    )
-    .await?;
+    store::make_room(tx, account, now, MOST_SESSIONS - 1).await?;
+    store::insert(tx, &session, token.hash()).await?;
     Ok((session, token))
 }
 
@@ -91,13 +78,7 @@ pub async fn list(
     now: Timestamp,
     idle: Duration,
 ) -> Result<Vec<Session>, DbError> {
-    tx.query(
-        "SELECT id, account, role, created_at, seen_at, expires_at FROM palisade_sessions
-         WHERE account = $1 AND expires_at > $2 AND seen_at > $3 ORDER BY id DESC LIMIT $4",
-        args![account, now, now.before(idle), MOST_SESSIONS],
-        read,
-    )
-    .await
+    store::list(tx, account, (now, idle), MOST_SESSIONS).await
 }
 
 /// Ends one session of `account`; false if it has no such session.
@@ -106,8 +87,7 @@ pub async fn list(
 ///
 /// What the database answers.
 pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<bool, DbError> {
-    let sql = "DELETE FROM palisade_sessions WHERE account = $1 AND id = $2";
-    Ok(tx.execute(sql, args![account, id]).await? == 1)
+    Ok(store::delete(tx, account, id).await? == 1)
 }
 
 /// Ends every session of `account`: for a change of role, of password, or the end of the account.
@@ -116,7 +96,7 @@ pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<b
 ///
 /// What the database answers.
 pub async fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
-    tx.execute("DELETE FROM palisade_sessions WHERE account = $1", args![account]).await
+    store::delete_all(tx, account).await
 }
 
 /// Returns the open session of the token with `hash`, and notes that it was used.
@@ -127,17 +107,8 @@ pub(super) async fn find(
     idle: Duration,
 ) -> Result<Option<Session>, DbError> {
     let now = clock.now();
-    let found = db
-        .read(async move |tx: &mut Tx<'_>| -> Result<Option<Session>, DbError> {
-            tx.query_optional(
-                "SELECT id, account, role, created_at, seen_at, expires_at FROM palisade_sessions
-                 WHERE token_hash = $1 AND expires_at > $2 AND seen_at > $3",
-                args![hash.0, now, now.before(idle)],
-                read,
-            )
-            .await
-        })
-        .await?;
+    let found =
+        db.read(async move |tx: &mut Tx<'_>| store::find(tx, hash, (now, idle)).await).await?;
     if let Some(session) = &found
         && session.seen_at.after(SEEN_PRECISION.min(idle / 2)) <= now
     {
@@ -148,24 +119,8 @@ pub(super) async fn find(
 
 /// Writes down that the session was used. A failure costs the session time, not the request.
 async fn note_use(db: &Db, id: SessionId, now: Timestamp) {
-    let noted = db
-        .write(async move |tx: &mut Tx<'_>| -> Result<u64, DbError> {
-            let sql = "UPDATE palisade_sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
-            tx.execute(sql, args![id, now]).await
-        })
-        .await;
+    let noted = db.write(async move |tx: &mut Tx<'_>| store::note_use(tx, id, now).await).await;
     if let Err(error) = noted {
         tracing::warn!(%error, "cannot note that a session was used");
     }
-}
-
-fn read(row: &Row<'_>) -> Result<Session, DbError> {
-    Ok(Session {
-        id: row.get("id")?,
-        account: row.get("account")?,
-        role: Role::stored(row.get("role")?),
-        created_at: row.get("created_at")?,
-        seen_at: row.get("seen_at")?,
-        expires_at: row.get("expires_at")?,
-    })
 }

@@ -28,8 +28,9 @@ use crate::secret::Secret;
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
 
-/// How long a worker without work keeps its memory for the next sign-in.
-const KEEPS_MEMORY: Duration = Duration::from_secs(10);
+/// How long a worker without work keeps its memory for the next sign-in: long enough for a busy
+/// service, short enough for an idle one to be small.
+const KEEPS_MEMORY: Duration = Duration::from_secs(1);
 
 /// Blocks to reserve at least, 33 MiB. From there on glibc always maps memory apart and gives it
 /// back when it is freed; what is reserved and never touched costs nothing.

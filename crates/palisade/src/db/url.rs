@@ -37,7 +37,7 @@ pub enum DatabaseUrlError {
     #[error("a query string, a fragment or percent encoding is not understood: write a plain path")]
     NotPlain,
     /// Its path ends in a slash, steps upwards or holds a control character.
-    #[error("the path must name one file, without empty parts, `.` or `..` and control characters")]
+    #[error("the path must name a file, without `..` and control characters")]
     NotAFile,
 }
 
@@ -64,11 +64,12 @@ impl DatabaseUrl {
         if path.contains(['?', '#', '%']) {
             return Err(DatabaseUrlError::NotPlain);
         }
-        let is_step = |part: &str| matches!(part, "" | "." | "..");
-        if path.split('/').skip(1).any(is_step) || path.contains(char::is_control) {
+        let steps_up = path.split('/').any(|part| part == "..");
+        if steps_up || path.ends_with(['/', '.']) || path.contains(char::is_control) {
             return Err(DatabaseUrlError::NotAFile);
         }
-        Ok(Self { path: PathBuf::from(path) })
+        // Two slashes in a row are one, as everywhere in POSIX.
+        Ok(Self { path: Path::new(path).components().collect() })
     }
 
     /// Returns the file of the database.
@@ -99,7 +100,7 @@ mod tests {
             ("sqlite:///file.db?mode=ro", DatabaseUrlError::NotPlain),
             ("sqlite:///a%20b.db", DatabaseUrlError::NotPlain),
             ("sqlite:///", DatabaseUrlError::NotAFile),
-            ("sqlite:///a//b.db", DatabaseUrlError::NotAFile),
+            ("sqlite:///a/", DatabaseUrlError::NotAFile),
             ("sqlite:///a/../b.db", DatabaseUrlError::NotAFile),
             ("sqlite:///a\0b.db", DatabaseUrlError::NotAFile),
         ];
@@ -109,5 +110,7 @@ mod tests {
         }
         let url = DatabaseUrl::parse("sqlite:///a b/c.db").unwrap();
         assert_eq!(url.path(), Path::new("/a b/c.db"));
+        let url = DatabaseUrl::parse("sqlite:////a//./b.db").unwrap();
+        assert_eq!(url.path().to_str(), Some("/a/b.db"));
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! Each account has a budget for devices it knows and another for all the others: strangers can
 //! spend only the second, so they cannot lock the owner out. A guess is reserved before the
-//! password is checked and given back when it was right; N guesses at once count N.
+//! password is checked and given back when it was right; N guesses at once count N. The budgets
+//! are this process's own and in memory: a restart fills them up.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use palisade::auth::AccountId;
-use palisade::crypto::{Signer, random_bytes};
+use super::AccountId;
+use crate::crypto::{KeyRing, Purpose, Signer, random_bytes};
 
+const DEVICES: Purpose = Purpose::new("known device");
 /// Wrong guesses that one class of devices may make at once, the number that NIST SP 800-63B-4,
 /// section 3.2.2, allows in all.
 const BURST: u32 = 100;
@@ -46,9 +48,9 @@ struct Budget {
 pub struct Guess<'a>(&'a Throttle, (AccountId, Device));
 
 impl Throttle {
-    /// Starts with full budgets; `devices` signs the tokens of known devices.
-    pub fn new(devices: Signer) -> Self {
-        Self { devices, budgets: Mutex::default() }
+    /// Starts with full budgets; a key of its own from `ring` signs the tokens of known devices.
+    pub fn new(ring: &KeyRing) -> Self {
+        Self { devices: ring.signer(DEVICES), budgets: Mutex::default() }
     }
 
     /// Returns a token by which `account` knows the device again.
@@ -112,5 +114,89 @@ fn make_room(budgets: &mut HashMap<(AccountId, Device), Budget>, now: Instant) {
         if let Some(key) = least {
             budgets.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::secret::Secret;
+
+    fn throttle() -> Throttle {
+        Throttle::new(&KeyRing::new(&Secret::new((0..32).collect()), None).unwrap())
+    }
+
+    fn account(number: i64) -> AccountId {
+        AccountId::new_at(Timestamp::from_millis(number))
+    }
+
+    #[test]
+    fn guesses_at_once_count_exactly_the_budget() {
+        let (throttle, ada) = (throttle(), account(1));
+        let allowed = std::sync::atomic::AtomicU32::new(0);
+
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..125 {
+                        if throttle.reserve(ada, Device::Unknown).is_some() {
+                            allowed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+
+        assert_eq!(allowed.into_inner(), BURST);
+    }
+
+    #[test]
+    fn strangers_cannot_spend_the_budget_of_a_known_device() {
+        let (throttle, ada) = (throttle(), account(1));
+        while throttle.reserve(ada, Device::Unknown).is_some() {}
+
+        assert!(throttle.reserve(ada, Device::Known).is_some());
+        assert!(throttle.reserve(account(2), Device::Unknown).is_some());
+    }
+
+    #[test]
+    fn a_right_guess_costs_nothing() {
+        let (throttle, ada) = (throttle(), account(1));
+        for _ in 0..BURST * 2 {
+            throttle.reserve(ada, Device::Unknown).unwrap().give_back();
+        }
+    }
+
+    #[test]
+    fn a_budget_recovers_one_guess_an_interval() {
+        let start = Instant::now();
+        let mut budget = Budget { spent: BURST, since: start };
+
+        budget.recover(start + INTERVAL * 3 + INTERVAL / 2);
+        assert_eq!(budget.spent, BURST - 3);
+        budget.recover(start + INTERVAL * 4);
+        assert_eq!(budget.spent, BURST - 4, "the half interval before is not lost");
+    }
+
+    #[test]
+    fn a_device_is_known_to_the_account_that_gave_it_a_token_and_to_no_other() {
+        let (throttle, ada, bob) = (throttle(), account(1), account(2));
+        let token = throttle.device_token(ada);
+
+        assert_eq!(throttle.device(ada, Some(&token)), Device::Known);
+        assert_eq!(throttle.device(bob, Some(&token)), Device::Unknown);
+        assert_eq!(throttle.device(ada, Some("made-up")), Device::Unknown);
+        assert_eq!(throttle.device(ada, None), Device::Unknown);
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_accounts_are_attacked() {
+        let throttle = throttle();
+        let most = i64::try_from(MOST_ACCOUNTS).unwrap();
+        for number in 0..most + 3 {
+            throttle.reserve(account(number), Device::Unknown);
+        }
+        assert_eq!(throttle.budgets.lock().unwrap().len(), MOST_ACCOUNTS);
     }
 }

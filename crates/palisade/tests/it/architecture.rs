@@ -1,0 +1,217 @@
+//! Rules about what is absent: they hold the layers apart, and what is dangerous in one place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules from the lowest to the highest: each may use only those before it.
+const LAYERS: [&str; 15] = [
+    // Values.
+    "clock",
+    "id",
+    "secret",
+    // One outside thing each. Settings come first, because the others declare theirs.
+    "config",
+    "telemetry",
+    "input",
+    "crypto",
+    "process",
+    "db",
+    // The edge.
+    "outbound",
+    "http",
+    "auth",
+    // Assembly.
+    "service",
+    "serde",
+    "serde_json",
+];
+
+/// A source file of a crate, without its comments.
+struct Source {
+    path: PathBuf,
+    code: String,
+}
+
+impl Source {
+    fn module(&self) -> String {
+        let inside = self.path.strip_prefix(src_of(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    fn is_under(&self, folder: &str) -> bool {
+        self.path.to_str().unwrap().contains(folder)
+    }
+
+    /// Returns the code before the first `mod tests`, by house style the end of a file.
+    fn without_tests(&self) -> &str {
+        if self.path.file_stem().unwrap().to_str().unwrap().ends_with("tests") {
+            return "";
+        }
+        self.code.split("#[cfg(test)]\nmod tests").next().unwrap()
+    }
+}
+
+fn src_of(manifest: &str) -> PathBuf {
+    Path::new(manifest).join("src")
+}
+
+fn sources(crate_folder: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![src_of(crate_folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let is_code = |line: &&str| !line.trim_start().starts_with("//");
+                let code = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+                found.push(Source { path, code });
+            }
+        }
+    }
+    assert!(found.len() > 10, "the sources of {crate_folder} were not found");
+    found
+}
+
+fn library() -> Vec<Source> {
+    sources(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn orderdesk() -> Vec<Source> {
+    sources(concat!(env!("CARGO_MANIFEST_DIR"), "/../orderdesk"))
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|known| *known == module)
+}
+
+/// Returns the modules that `code` names behind `crate::`, macros aside.
+fn used_modules(code: &str) -> Vec<String> {
+    let behind = code.split("crate::").skip(1);
+    let names = behind.map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.split_at(end)
+    });
+    names.filter(|(_, rest)| rest.starts_with("::")).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn a_module_uses_only_modules_below_it() {
+    let mut wrong = Vec::new();
+    for source in library() {
+        let module = source.module();
+        if module == "lib" {
+            continue;
+        }
+        let own = layer(&module).unwrap_or_else(|| panic!("{module} is missing from LAYERS"));
+        for used in used_modules(source.without_tests()) {
+            let below =
+                layer(&used).is_some_and(|place| place < own || LAYERS[place].starts_with("serde"));
+            if used != module && !below {
+                wrong.push(format!("{} uses crate::{used}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "upward or unknown uses:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_check_of_layers_can_fail() {
+    assert_eq!(used_modules("use crate::http::Problem; crate::choice! {}"), ["http"]);
+    assert!(layer("http") > layer("db"));
+}
+
+#[test]
+fn every_layer_is_a_module_and_the_other_way_round() {
+    let modules: Vec<String> = library().iter().map(Source::module).collect();
+    for name in LAYERS.iter().filter(|name| !name.starts_with("serde")) {
+        assert!(modules.iter().any(|module| module == name), "{name} has no source");
+    }
+}
+
+#[test]
+fn nothing_is_imported_in_a_heap_from_the_root() {
+    for source in library().iter().chain(&orderdesk()) {
+        let heap = source.code.contains("use crate::{") || source.code.contains("use crate::*");
+        assert!(!heap, "{}: name each module in a line of its own", source.path.display());
+    }
+}
+
+#[test]
+fn no_module_is_a_drawer_for_odds_and_ends() {
+    for source in library().iter().chain(&orderdesk()) {
+        for name in ["utils", "util", "helpers", "helper", "common", "misc", "prelude"] {
+            let file = source.path.file_stem().unwrap().to_str().unwrap();
+            let folder = source.is_under(&format!("/{name}/"));
+            assert!(file != name && !folder, "{}: name the idea", source.path.display());
+        }
+    }
+}
+
+/// A word that may stand only in some places.
+struct Confined {
+    word: &'static str,
+    to: &'static [&'static str],
+}
+
+const CONFINED: [Confined; 9] = [
+    Confined { word: "rusqlite", to: &["palisade/src/db/"] },
+    Confined { word: "argon2", to: &["palisade/src/crypto/"] },
+    Confined { word: "sha2::", to: &["palisade/src/crypto/", "palisade/src/db/migrate.rs"] },
+    Confined { word: "hmac::", to: &["palisade/src/crypto/"] },
+    Confined { word: "std::env", to: &["palisade/src/config/"] },
+    Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
+    Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
+    Confined { word: "axum", to: &["palisade/src/http/"] },
+    Confined { word: "rustls::", to: &["palisade/src/http/"] },
+];
+
+#[test]
+fn what_is_dangerous_stands_in_one_place() {
+    let mut wrong = Vec::new();
+    for source in library().iter().chain(&orderdesk()) {
+        for Confined { word, to } in CONFINED {
+            let is_home = to.iter().any(|place| source.is_under(place));
+            if !is_home && source.without_tests().contains(word) {
+                wrong.push(format!("{}: {word}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "outside of where they belong:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn sql_stands_only_in_stores_and_in_the_database_module() {
+    const VERBS: [&str; 5] =
+        ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"CREATE TABLE "];
+    let mut wrong = Vec::new();
+    for source in library().iter().chain(&orderdesk()) {
+        let is_home = source.path.ends_with("store.rs") || source.is_under("palisade/src/db/");
+        if !is_home && VERBS.iter().any(|verb| source.without_tests().contains(verb)) {
+            wrong.push(source.path.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "SQL outside of a store:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_state_of_the_service_knows_no_feature() {
+    let all = orderdesk();
+    let state = all.iter().find(|source| source.path.ends_with("src/state.rs")).unwrap();
+    for feature in ["crate::accounts", "crate::orders"] {
+        assert!(!state.code.contains(feature), "state.rs names {feature}");
+    }
+}
+
+#[test]
+fn accounts_know_nothing_of_orders() {
+    let upward = orderdesk()
+        .into_iter()
+        .filter(|source| source.is_under("/src/accounts/") && source.code.contains("crate::orders"))
+        .map(|source| source.path.display().to_string())
+        .collect::<Vec<_>>();
+    assert!(upward.is_empty(), "features talk downwards only: {upward:?}");
+}
