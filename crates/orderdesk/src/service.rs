@@ -86,12 +86,22 @@ pub async fn migrate(db: &Db) -> Result<usize, DbError> {
     Ok(library + db.migrate("orderdesk", MIGRATIONS).await?)
 }
 
-/// Checks that the tables are of exactly this version.
+/// Brings the tables to this version, or only checks that they are, as the settings say.
 ///
 /// # Errors
 ///
-/// [`StartError::OldSchema`], or a newer one.
-pub async fn check_schema(db: &Db) -> Result<(), StartError> {
+/// [`StartError::OldSchema`] if they may not be changed, and a newer version in any case.
+pub async fn prepare(db: &Db, settings: &Settings) -> Result<(), StartError> {
+    match settings.database.migrate {
+        true => {
+            migrate(db).await?;
+            Ok(())
+        }
+        false => check_schema(db).await,
+    }
+}
+
+async fn check_schema(db: &Db) -> Result<(), StartError> {
     for (component, migrations) in
         [("palisade", palisade::auth::MIGRATIONS), ("orderdesk", MIGRATIONS)]
     {
@@ -122,11 +132,9 @@ impl Parts {
     ///
     /// See [`StartError`].
     pub async fn start(settings: &Settings, secrets: &ServiceSecrets) -> Result<Self, StartError> {
-        let db = open(settings, secrets, db::Purpose::Serve).await?;
-        match settings.database.migrate {
-            true => drop(migrate(&db).await?),
-            false => check_schema(&db).await?,
-        }
+        let open = settings.database.open_settings(db::Purpose::Serve);
+        let db = Db::open(&secrets.database_url, open).await?;
+        prepare(&db, settings).await?;
         Self::around(db, settings, secrets)
     }
 
@@ -209,17 +217,4 @@ impl Parts {
             tracing::error!(%error, "the database did not close cleanly");
         }
     }
-}
-
-/// Opens the database of the settings.
-///
-/// # Errors
-///
-/// What keeps it from being opened.
-pub async fn open(
-    settings: &Settings,
-    secrets: &ServiceSecrets,
-    purpose: db::Purpose,
-) -> Result<Db, DbError> {
-    Db::open(&secrets.database_url, settings.database.open_settings(purpose)).await
 }

@@ -107,7 +107,7 @@ pub(super) fn add_user(file: Option<&Path>, new: NewUser) -> anyhow::Result<()> 
     let name = username.clone();
     block_on(async {
         let db = open(&settings, &environment).await?;
-        service::check_schema(&db).await?;
+        service::prepare(&db, &settings).await?;
         let registry = Registry {
             db: db.clone(),
             clock: Arc::new(SystemClock),

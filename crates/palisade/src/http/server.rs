@@ -33,7 +33,8 @@ pub struct ConnectionLimits {
     pub header_timeout: Duration,
     /// Longest time a connection may stay open with no request in flight.
     pub idle_timeout: Duration,
-    /// Most header lines; the guard answers beyond it, and the parser closes beyond twice that.
+    /// Most header lines; the guard answers beyond it, and the parser gives up beyond four times
+    /// as many, at least 256.
     pub header_count: usize,
 }
 
@@ -41,6 +42,8 @@ pub struct ConnectionLimits {
 const HTTP2_STREAMS: u32 = 100;
 /// Pause after the process ran out of file descriptors, so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Header lines that are parsed at least, so that a client with too many gets a whole answer.
+const LEAST_PARSED_HEADERS: usize = 256;
 /// Most bytes of a request head that the parser buffers.
 const HEAD_BUFFER: usize = 64 * 1024;
 
@@ -190,7 +193,7 @@ impl Shared {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
-            .max_headers(self.limits.header_count.saturating_mul(2))
+            .max_headers(self.limits.header_count.saturating_mul(4).max(LEAST_PARSED_HEADERS))
             .max_buf_size(HEAD_BUFFER);
         builder
             .http2()
