@@ -69,8 +69,9 @@ impl Edge {
         self.settings.body_bytes
     }
 
+    /// A body that is too slow is told so before the whole request runs out of time.
     pub(super) fn body_timeout(&self) -> Duration {
-        self.settings.body_timeout
+        self.settings.body_timeout.min(self.settings.request_timeout / 10 * 9)
     }
 
     /// Counts the request against the shared limit and the route's own.
@@ -276,17 +277,29 @@ fn check_host(parts: &http::request::Parts) -> Result<(), Problem> {
     if second.is_some() {
         return refuse("There is more than one Host header.");
     }
+    let target = parts.uri.authority();
     match host {
-        None if parts.version == Version::HTTP_2 && parts.uri.authority().is_some() => Ok(()),
+        None if parts.version == Version::HTTP_2 && target.is_some() => Ok(()),
         None => refuse("The Host header is missing."),
-        Some(host) if is_authority(host) => Ok(()),
-        Some(_) => refuse("The Host header is malformed."),
+        Some(host) => match authority(host) {
+            None => refuse("The Host header is malformed."),
+            Some(host) if target.is_some_and(|target| *target != host) => {
+                refuse("The Host header and the request's target name different hosts.")
+            }
+            Some(_) => Ok(()),
+        },
     }
 }
 
-fn is_authority(host: &HeaderValue) -> bool {
-    let authority = host.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
-    authority.is_some_and(|host| !host.as_str().contains('@') && !host.host().is_empty())
+fn authority(host: &HeaderValue) -> Option<Authority> {
+    let authority: Authority = host.to_str().ok()?.parse().ok()?;
+    // What stands behind the host is a port or nothing; a user in front of it is refused too.
+    let rest = authority.as_str().strip_prefix(authority.host())?;
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    let is_one = !authority.host().is_empty() && !authority.host().contains(',');
+    (is_whole && is_one).then_some(authority)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -301,4 +314,54 @@ pub(crate) fn plain_json(status: StatusCode, body: &serde_json::Value) -> Respon
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(version: Version, target: &str, hosts: &[&str]) -> bool {
+        let mut request = http::Request::builder().version(version).uri(target);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        check_host(&request.body(()).unwrap().into_parts().0).is_ok()
+    }
+
+    #[test]
+    fn exactly_one_well_formed_host_is_asked_for() {
+        for good in ["x", "x:1", "localhost:8443", "127.0.0.1", "[::1]:443", "a.example.com"] {
+            assert!(verdict(Version::HTTP_11, "/", &[good]), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "user@x", "x:99999", "x:", "x:y", "a,b", "[::1", "#", "?"] {
+            assert!(!verdict(Version::HTTP_11, "/", &[bad]), "{bad}");
+        }
+        assert!(!verdict(Version::HTTP_11, "/", &[]));
+        assert!(!verdict(Version::HTTP_11, "/", &["x", "x"]));
+    }
+
+    #[test]
+    fn a_target_with_a_host_must_name_the_same_one() {
+        assert!(verdict(Version::HTTP_2, "https://x/", &[]));
+        assert!(!verdict(Version::HTTP_11, "http://x/", &[]));
+        assert!(verdict(Version::HTTP_11, "http://X:80/", &["x:80"]));
+        assert!(!verdict(Version::HTTP_2, "https://x/", &["y"]));
+        assert!(!verdict(Version::HTTP_11, "http://evil/", &["x"]));
+    }
+
+    #[test]
+    fn a_request_id_is_kept_only_from_a_proxy_and_only_if_it_is_plain() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("abc-1"));
+        assert_eq!(request_id(&headers, true), "abc-1");
+        assert_ne!(request_id(&headers, false), "abc-1");
+
+        for bad in ["", "a b", "a/b", &"x".repeat(65)] {
+            headers.insert("x-request-id", HeaderValue::from_str(bad).unwrap());
+            assert_ne!(request_id(&headers, true), bad);
+        }
+        headers.insert("x-request-id", HeaderValue::from_static("a"));
+        headers.append("x-request-id", HeaderValue::from_static("a"));
+        assert_ne!(request_id(&headers, true), "a", "two are none");
+    }
 }
