@@ -1,3 +1,13 @@
 //! What must hold of the service as a whole, in one binary.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
+mod accounts;
 mod domain;
+mod support;
