@@ -119,7 +119,7 @@ pub struct SignedIn {
 /// See [`CreateError`].
 pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, CreateError> {
     let NewAccount { username, email, password, role } = new;
-    check_password(&password, &username, &email).map_err(CreateError::Password)?;
+    check_password(&password, username.as_str(), email.as_str()).map_err(CreateError::Password)?;
     let wanted = username.clone();
     let taken =
         registry.db.read(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await).await?;
@@ -143,13 +143,14 @@ pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, Cre
     }
 }
 
-/// A password must not be what an attacker knows of the account, or the service's name.
-fn check_password(
-    password: &Password,
-    username: &Username,
-    email: &EmailAddress,
-) -> Result<(), Invalid> {
-    if password.is_any_of(&[username.as_str(), email.as_str(), "orderdesk"]) {
+/// Refuses a password that is what an attacker knows of the account, or the service's name; the
+/// case of the names and the white space around them do not count.
+///
+/// # Errors
+///
+/// `context`.
+pub fn check_password(password: &Password, username: &str, email: &str) -> Result<(), Invalid> {
+    if password.is_any_of(&[username, email, "orderdesk"]) {
         let expected = "Must not be the username, the e-mail address or the service's name.";
         return Err(Invalid::new("context", expected));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palisade::auth::{self, AccountCaller, AccountId, Session, SessionCaller};
-use palisade::crypto::{GivenPassword, HashError, Password};
+use palisade::crypto::{GivenPassword, HashError};
 use palisade::http::{
     Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, RateLimiter,
     Route, State,
@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
 use super::tokens::{DeviceToken, SessionToken};
-use super::{Account, AccountView, EmailAddress, NewUsername, OPERATOR, Role, Username};
+use super::wire::SignUp;
+use super::{Account, AccountView, OPERATOR, Role, Username};
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
 use crate::state::AppState;
@@ -25,18 +26,6 @@ pub const USERNAME_TAKEN: &Kind = &Kind {
     title: "The username is taken.",
     about: "Another account has this username, or it was given to one before. Choose another.",
 };
-
-body! {
-    /// What somebody sends to open an account.
-    pub struct SignUp {
-        /// The name to sign in with; stored in lower case.
-        pub username: NewUsername,
-        /// Where mail for the account goes; stored in lower case.
-        pub email: EmailAddress,
-        /// The password.
-        pub password: Password,
-    }
-}
 
 body! {
     /// What somebody sends to sign in.

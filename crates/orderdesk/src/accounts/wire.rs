@@ -1,8 +1,23 @@
-//! Accounts as the API shows them: never a password, a key or a trace of one.
+//! Accounts as the API takes and shows them: what goes out holds no password, key or trace of one.
 
 use palisade::clock::Timestamp;
+use palisade::crypto::Password;
+use palisade::input::{Errors, Json, Pointer};
 
-use super::{Account, AccountId, EmailAddress, Role, Username};
+use super::actions::check_password;
+use super::{Account, AccountId, EmailAddress, NewUsername, Role, Username};
+
+palisade::body! {
+    /// What somebody sends to open an account.
+    pub struct SignUp checked by check_sign_up {
+        /// The name to sign in with; stored in lower case.
+        pub username: NewUsername,
+        /// Where mail for the account goes; stored in lower case.
+        pub email: EmailAddress,
+        /// The password.
+        pub password: Password,
+    }
+}
 
 palisade::view! {
     /// An account.
@@ -24,6 +39,28 @@ impl From<Account> for AccountView {
     fn from(account: Account) -> Self {
         let Account { id, username, email, role, created_at } = account;
         Self { id, username, email, role, created_at }
+    }
+}
+
+/// Records a password that is one of the account's names, also where a name is not allowed.
+fn check_sign_up(document: &Json<'_>, at: &Pointer<'_>, errors: &mut Errors) {
+    let names = (text(document, "username"), text(document, "email"));
+    let (Some(Ok(password)), (username, email)) =
+        (text(document, "password").map(Password::new), names)
+    else {
+        return;
+    };
+    let judged = check_password(&password, username.unwrap_or_default(), email.unwrap_or_default());
+    if let Err(why) = judged {
+        errors.invalid(&at.member("password"), why);
+    }
+}
+
+fn text<'a>(document: &'a Json<'a>, name: &str) -> Option<&'a str> {
+    let Json::Object(members) = document else { return None };
+    match members.iter().find(|(known, _)| known == name) {
+        Some((_, Json::String(text))) => Some(text),
+        _ => None,
     }
 }
 
