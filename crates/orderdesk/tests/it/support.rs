@@ -139,6 +139,11 @@ impl Folder {
         self.command(["user", "add"]).args(who)
     }
 
+    /// Opens the database behind the service's back, to look or to tamper.
+    pub(crate) fn open_database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.database()).unwrap()
+    }
+
     /// Returns the bytes of every file that the database consists of, the journal included.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let folder = self.database().parent().unwrap().to_owned();
