@@ -136,7 +136,10 @@ pub(super) fn print_routes(file: Option<&Path>) -> anyhow::Result<()> {
     for line in &lines {
         let row = format!(
             "{:<6} {:<path_width$}  {:<policy_width$}  {}",
-            line.method, line.path, line.policy, line.limits
+            line.method.as_str(),
+            line.path,
+            line.policy,
+            line.limits
         );
         print(&format!("{}\n", row.trim_end()))?;
     }
