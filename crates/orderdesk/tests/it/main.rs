@@ -9,5 +9,6 @@
 )]
 
 mod accounts;
+mod accounts_sessions;
 mod domain;
 mod support;

@@ -124,3 +124,171 @@ async fn note_use(db: &Db, id: SessionId, now: Timestamp) {
         tracing::warn!(%error, "cannot note that a session was used");
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::db::{DatabaseUrl, DbSettings, Purpose};
+
+    const KIND: TokenKind = TokenKind::new("test_");
+    const ROLE: Role = Role::new("customer");
+    const MINUTE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_secs(30 * 60);
+    const ABSOLUTE: Duration = Duration::from_secs(12 * 3600);
+
+    #[tokio::test]
+    async fn a_session_ends_when_nobody_uses_it() {
+        let test = TestSessions::start().await;
+        let (session, token) = test.open(test.ada).await;
+
+        test.clock.advance(IDLE - Duration::from_millis(1));
+        assert_eq!(test.listed(test.ada).await, [(session.id, session.seen_at)]);
+        test.clock.advance(Duration::from_millis(1));
+
+        assert!(!test.is_open(&token).await);
+        assert_eq!(test.listed(test.ada).await, []);
+    }
+
+    #[tokio::test]
+    async fn use_keeps_a_session_open_until_its_absolute_end() {
+        let test = TestSessions::start().await;
+        let (session, token) = test.open(test.ada).await;
+
+        let mut used_for = Duration::ZERO;
+        while used_for + 29 * MINUTE < ABSOLUTE {
+            test.clock.advance(29 * MINUTE);
+            used_for += 29 * MINUTE;
+            assert!(test.is_open(&token).await, "after {used_for:?}");
+        }
+        test.clock.set(session.expires_at);
+
+        assert_eq!(session.expires_at, session.created_at.after(ABSOLUTE));
+        assert!(!test.is_open(&token).await);
+    }
+
+    #[tokio::test]
+    async fn a_use_is_written_down_once_a_minute_and_no_more() {
+        let test = TestSessions::start().await;
+        let (session, token) = test.open(test.ada).await;
+
+        test.clock.advance(MINUTE - Duration::from_millis(1));
+        assert!(test.is_open(&token).await);
+        assert_eq!(test.listed(test.ada).await, [(session.id, session.seen_at)]);
+        test.clock.advance(Duration::from_millis(1));
+        assert!(test.is_open(&token).await);
+
+        let used = session.seen_at.after(MINUTE);
+        assert_eq!(test.listed(test.ada).await, [(session.id, used)]);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_session_makes_room_for_the_one_too_many() {
+        let test = TestSessions::start().await;
+        let (_, foreign) = test.open(test.bob).await;
+        let mut tokens = Vec::new();
+        for _ in 0..=MOST_SESSIONS {
+            test.clock.advance(Duration::from_millis(1));
+            tokens.push(test.open(test.ada).await.1);
+        }
+
+        assert!(!test.is_open(&tokens[0]).await);
+        assert!(test.is_open(&tokens[1]).await);
+        assert!(test.is_open(tokens.last().unwrap()).await);
+        assert_eq!(test.listed(test.ada).await.len(), tokens.len() - 1);
+        assert!(test.is_open(&foreign).await);
+    }
+
+    #[tokio::test]
+    async fn sign_in_sweeps_what_has_expired_before_it_ends_what_is_open() {
+        let test = TestSessions::start().await;
+        for _ in 0..MOST_SESSIONS {
+            test.open(test.ada).await;
+        }
+        test.clock.advance(ABSOLUTE);
+
+        let (_, first) = test.open(test.ada).await;
+        let (_, second) = test.open(test.ada).await;
+
+        assert!(test.is_open(&first).await && test.is_open(&second).await);
+        assert_eq!(test.listed(test.ada).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_ended_by_its_own_account_only() {
+        let test = TestSessions::start().await;
+        let (session, token) = test.open(test.ada).await;
+        let end = async |by| {
+            test.db.write(async move |tx: &mut Tx<'_>| end(tx, by, session.id).await).await
+        };
+
+        assert!(!end(test.bob).await.unwrap());
+        assert!(test.is_open(&token).await);
+        assert!(end(test.ada).await.unwrap());
+
+        assert!(!test.is_open(&token).await);
+        assert!(!end(test.ada).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn all_sessions_of_one_account_end_at_once_and_nobody_elses() {
+        let test = TestSessions::start().await;
+        let (_, phone) = test.open(test.ada).await;
+        let (_, laptop) = test.open(test.ada).await;
+        let (_, foreign) = test.open(test.bob).await;
+
+        let ada = test.ada;
+        let ended = test.db.write(async move |tx: &mut Tx<'_>| end_all(tx, ada).await).await;
+
+        assert_eq!(ended.unwrap(), 2);
+        assert!(!test.is_open(&phone).await && !test.is_open(&laptop).await);
+        assert!(test.is_open(&foreign).await);
+    }
+
+    struct TestSessions {
+        db: Db,
+        clock: Arc<ManualClock>,
+        ada: AccountId,
+        bob: AccountId,
+        _folder: tempfile::TempDir,
+    }
+
+    impl TestSessions {
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("test.db");
+            let url = DatabaseUrl::parse(&format!("sqlite://{}", file.display())).unwrap();
+            let mut settings = DbSettings::new(Purpose::Serve);
+            settings.danger_lose_last_commits_on_power_cut = true;
+            let db = Db::open(&url, settings).await.unwrap();
+            db.migrate("palisade", MIGRATIONS).await.unwrap();
+            let clock = ManualClock::starting_at(Timestamp::from_millis(1_700_000_000_000));
+            let (ada, bob) = (Id::new_at(clock.now()), Id::new_at(clock.now()));
+            Self { db, clock: Arc::new(clock), ada, bob, _folder: folder }
+        }
+
+        async fn open(&self, account: AccountId) -> (Session, Token) {
+            let now = self.clock.now();
+            let opened = self
+                .db
+                .write(async move |tx: &mut Tx<'_>| {
+                    open(tx, KIND, (account, &ROLE), now, ABSOLUTE).await
+                })
+                .await;
+            opened.unwrap()
+        }
+
+        /// Uses the token as a request does.
+        async fn is_open(&self, token: &Token) -> bool {
+            let clock: Arc<dyn Clock> = self.clock.clone();
+            find(&self.db, &clock, token.hash(), IDLE).await.unwrap().is_some()
+        }
+
+        /// Returns the open sessions of `account` and when each was last used.
+        async fn listed(&self, account: AccountId) -> Vec<(SessionId, Timestamp)> {
+            let now = self.clock.now();
+            let listed =
+                self.db.read(async move |tx: &mut Tx<'_>| list(tx, account, now, IDLE).await).await;
+            listed.unwrap().into_iter().map(|session| (session.id, session.seen_at)).collect()
+        }
+    }
+}
