@@ -12,3 +12,4 @@ mod accounts;
 mod accounts_sessions;
 mod domain;
 mod support;
+mod tour;
