@@ -68,3 +68,19 @@ palisade::settings_of! {
         pub shutdown: ShutdownSection,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_what_the_program_prints() {
+        let kept = include_str!("../orderdesk.toml");
+
+        assert!(
+            kept == palisade::config::example::<Settings>(),
+            "crates/orderdesk/orderdesk.toml is stale; at the root of the repository, run\n\n    \
+             cargo run -p orderdesk -- config example > crates/orderdesk/orderdesk.toml\n"
+        );
+    }
+}
