@@ -20,6 +20,15 @@
 //! assert!(service.terminate().await.success());
 //! # }
 //! ```
+//!
+//! | type | what it is for |
+//! | --- | --- |
+//! | [`Program`] | says how the program is started: arguments, environment, folder, input |
+//! | [`Service`] | the running program: its addresses, what it said, the two ways to end it |
+//! | [`Finished`] | a program that ran to its end: exit status and output |
+//! | [`Client`] | requests over HTTP/1.1 or HTTP/2, with TLS and one trusted root, to loopback only |
+//! | [`Reply`] | an answer with assertions that show the request when they fail |
+//! | [`raw`] | bytes as they are, for requests that no client would send |
 
 mod client;
 mod fail;
