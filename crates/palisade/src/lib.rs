@@ -194,3 +194,8 @@ pub mod telemetry;
 pub use serde;
 #[doc(hidden)]
 pub use serde_json;
+
+/// The examples of the README, so that they are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub enum Readme {}
