@@ -74,26 +74,57 @@ pub struct Facts {
 
 /// An order in the stage `S`, with what is known only from that stage on.
 ///
-/// A new order is paid, then shipped:
+/// A new order is paid, then shipped; each step takes the order and gives back another type:
 ///
 /// ```
-/// use orderdesk::orders::{New, Order, Paid, PaymentReference, Shipped};
+/// use orderdesk::orders::{Cancelled, New, Order, Paid, PaymentReference, Shipped};
 /// use palisade::clock::Timestamp;
 ///
-/// fn fulfil(order: Order<New>, payment: PaymentReference, now: Timestamp) -> Order<Shipped> {
-///     let paid: Order<Paid> = order.pay(payment, now);
-///     paid.ship(None, now)
+/// fn ship(order: Order<Paid>, now: Timestamp) -> Order<Shipped> {
+///     order.ship(None, now)
+/// }
+///
+/// fn call_off(order: Order<Paid>, now: Timestamp) -> Order<Cancelled> {
+///     order.cancel(None, now)
+/// }
+///
+/// fn pay(order: Order<New>, payment: PaymentReference, now: Timestamp) -> Order<Paid> {
+///     order.pay(payment, now)
 /// }
 /// ```
 ///
-/// To ship it unpaid does not compile:
+/// Each of these differs from one above in a single word or line, and does not compile. To ship
+/// an order that is not paid:
 ///
 /// ```compile_fail,E0599
 /// use orderdesk::orders::{New, Order, Shipped};
 /// use palisade::clock::Timestamp;
 ///
-/// fn fulfil(order: Order<New>, now: Timestamp) -> Order<Shipped> {
+/// fn ship(order: Order<New>, now: Timestamp) -> Order<Shipped> {
 ///     order.ship(None, now)
+/// }
+/// ```
+///
+/// to call off one that is on its way:
+///
+/// ```compile_fail,E0599
+/// use orderdesk::orders::{Cancelled, Order, Shipped};
+/// use palisade::clock::Timestamp;
+///
+/// fn call_off(order: Order<Shipped>, now: Timestamp) -> Order<Cancelled> {
+///     order.cancel(None, now)
+/// }
+/// ```
+///
+/// and to be paid twice for one:
+///
+/// ```compile_fail,E0382
+/// use orderdesk::orders::{New, Order, Paid, PaymentReference};
+/// use palisade::clock::Timestamp;
+///
+/// fn pay(order: Order<New>, payment: PaymentReference, now: Timestamp) -> Order<Paid> {
+///     order.pay(payment.clone(), now);
+///     order.pay(payment, now)
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,5 @@
 
 mod accounts;
 mod accounts_sessions;
-mod domain;
 mod support;
 mod tour;
