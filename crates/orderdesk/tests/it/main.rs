@@ -10,5 +10,6 @@
 
 mod accounts;
 mod accounts_sessions;
+mod authorisation;
 mod support;
 mod tour;
