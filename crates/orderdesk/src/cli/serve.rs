@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::{Environment, Loaded, Origin};
+use palisade::crypto::HashSettings;
 use palisade::http::{TlsFiles, TlsMode, self_signed};
 use palisade::process::Report;
 use palisade::service::{Bound, ServeError};
@@ -16,13 +17,12 @@ use crate::config::Settings;
 use crate::secrets::ServiceSecrets;
 use crate::service::Parts;
 
-pub(super) fn serve(file: Option<&Path>, dev: bool) -> anyhow::Result<()> {
+pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
-    let loaded = load(file, &environment)?;
-    let dev = if dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
-    let settings = effective(loaded, dev.is_some());
+    let settings = effective(load(file, &environment)?, is_dev);
     telemetry::start("orderdesk", &settings.log);
-    check(&settings, dev.is_some())?;
+    check(&settings, is_dev)?;
+    let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let secrets = ServiceSecrets::read(&environment)?;
     drop(environment);
     let tls =
@@ -56,8 +56,9 @@ fn effective(loaded: Loaded<Settings>, is_dev: bool) -> Settings {
     settings
 }
 
-/// Refuses what would put clients in danger.
+/// Refuses what would put clients in danger, before anything is opened or made.
 fn check(settings: &Settings, is_dev: bool) -> anyhow::Result<()> {
+    HashSettings::from(&settings.passwords).check().context("[passwords]")?;
     let address = settings.server.listen;
     if address.ip().to_canonical().is_loopback() {
         return Ok(());

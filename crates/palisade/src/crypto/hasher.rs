@@ -84,6 +84,33 @@ impl From<&PasswordsSection> for HashSettings {
     }
 }
 
+impl HashSettings {
+    /// Refuses what [`Hasher::start`] would refuse, before anything else is started.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakParameters`] for settings that protect too little or cost too much.
+    pub fn check(&self) -> Result<(), WeakParameters> {
+        let cost = self.cost();
+        if is_too_cheap(cost) {
+            return Err(WeakParameters::TooCheap);
+        }
+        if !cost.is_allowed() {
+            return Err(WeakParameters::TooDear);
+        }
+        if !(1..=MOST_WORKERS).contains(&self.workers) || !(1..=MOST_WAITING).contains(&self.queue)
+        {
+            return Err(WeakParameters::OutOfRange);
+        }
+        Ok(())
+    }
+
+    fn cost(&self) -> Cost {
+        let Self { memory_kib, iterations, parallelism, .. } = *self;
+        Cost { memory_kib, iterations, parallelism }
+    }
+}
+
 impl Default for HashSettings {
     fn default() -> Self {
         Self {
@@ -173,18 +200,8 @@ impl Hasher {
     ///
     /// [`WeakParameters`] for settings that protect too little or cost too much.
     pub fn start(settings: HashSettings) -> Result<Self, WeakParameters> {
-        let HashSettings { memory_kib, iterations, parallelism, workers, queue, longest_wait } =
-            settings;
-        let cost = Cost { memory_kib, iterations, parallelism };
-        if is_too_cheap(cost) {
-            return Err(WeakParameters::TooCheap);
-        }
-        if !cost.is_allowed() {
-            return Err(WeakParameters::TooDear);
-        }
-        if !(1..=MOST_WORKERS).contains(&workers) || !(1..=MOST_WAITING).contains(&queue) {
-            return Err(WeakParameters::OutOfRange);
-        }
+        settings.check()?;
+        let (cost, HashSettings { workers, queue, longest_wait, .. }) = (settings.cost(), settings);
         let salt = random_bytes::<SALT>().to_vec();
         let decoy = PasswordHash { cost, salt, output: random_bytes::<OUTPUT>().to_vec() };
         let pool = Arc::new(Pool::with_room_for(queue));
