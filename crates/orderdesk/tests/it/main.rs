@@ -11,5 +11,7 @@
 mod accounts;
 mod accounts_sessions;
 mod authorisation;
+mod cli;
+mod cli_dev;
 mod support;
 mod tour;
