@@ -1,5 +1,6 @@
 -- previous_status makes the table refuse an illegal transition on its own: an update must carry
--- the status it leaves, and only the pairs below are rows of this table.
+-- the status it leaves, and only the pairs below are rows of this table. A CHECK lets NULL pass, so
+-- what may be NULL is asked for first.
 CREATE TABLE orders (
     id TEXT NOT NULL PRIMARY KEY,
     customer TEXT NOT NULL REFERENCES accounts (id),
@@ -17,10 +18,10 @@ CREATE TABLE orders (
     version BIGINT NOT NULL,
     CHECK (
         (version = 1 AND previous_status IS NULL AND status = 'new')
-        OR (version = 2 AND previous_status = 'new' AND status IN ('paid', 'cancelled'))
-        OR (version = 3 AND previous_status = 'paid' AND status IN ('shipped', 'cancelled'))
+        OR (version = 2 AND previous_status IS NOT NULL AND previous_status = 'new' AND status IN ('paid', 'cancelled'))
+        OR (version = 3 AND previous_status IS NOT NULL AND previous_status = 'paid' AND status IN ('shipped', 'cancelled'))
     ),
-    CHECK ((payment_reference IS NOT NULL) = (status IN ('paid', 'shipped') OR previous_status = 'paid')),
+    CHECK ((payment_reference IS NOT NULL) = (status = 'paid' OR version = 3)),
     CHECK ((payment_reference IS NULL) = (paid_at IS NULL)),
     CHECK (tracking IS NULL OR status = 'shipped'),
     CHECK (cancel_reason IS NULL OR status = 'cancelled')
@@ -51,8 +52,8 @@ CREATE TABLE order_events (
     PRIMARY KEY (order_id, version),
     CHECK (
         (action = 'place' AND from_status IS NULL AND to_status = 'new')
-        OR (action = 'pay' AND from_status = 'new' AND to_status = 'paid')
-        OR (action = 'ship' AND from_status = 'paid' AND to_status = 'shipped')
-        OR (action = 'cancel' AND from_status IN ('new', 'paid') AND to_status = 'cancelled')
+        OR (action = 'pay' AND from_status IS NOT NULL AND from_status = 'new' AND to_status = 'paid')
+        OR (action = 'ship' AND from_status IS NOT NULL AND from_status = 'paid' AND to_status = 'shipped')
+        OR (action = 'cancel' AND from_status IS NOT NULL AND from_status IN ('new', 'paid') AND to_status = 'cancelled')
     )
 );
