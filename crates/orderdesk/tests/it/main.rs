@@ -13,5 +13,7 @@ mod accounts_sessions;
 mod authorisation;
 mod cli;
 mod cli_dev;
+mod settings;
 mod support;
+mod tampering;
 mod tour;
