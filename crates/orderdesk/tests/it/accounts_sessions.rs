@@ -70,9 +70,9 @@ async fn a_token_that_is_not_exactly_the_one_given_opens_nothing() {
 
     let mut others = vec![
         String::new(),
-        token[..token.len() - 1].to_owned(),
-        token[..token.len() - 6].to_owned(),
-        token["ods_".len()..].to_owned(),
+        token.get(..token.len() - 1).unwrap().to_owned(),
+        token.get(..token.len() - 6).unwrap().to_owned(),
+        token.replacen("ods_", "", 1),
         format!("{token}0"),
         format!("{token}="),
         format!("{token} {token}"),
@@ -82,7 +82,7 @@ async fn a_token_that_is_not_exactly_the_one_given_opens_nothing() {
         token.replacen("ods_", "odk_", 1),
         ada.id.clone(),
     ];
-    others.extend((0..token.len()).step_by(7).map(|at| with_flipped_bit(&token, at)));
+    others.extend((0..token.len()).step_by(3).map(|at| with_another_symbol(&token, at)));
     for other in others {
         assert_ne!(other, token);
         let reply = app.bearer(&other).get("/users/me").send().await;
@@ -230,7 +230,7 @@ async fn a_device_token_opens_nothing_by_itself_and_may_be_wrong() {
     };
 
     app.bearer(device).get("/users/me").send().await.assert_status(401);
-    with_device(&with_flipped_bit(device, 3)).await.assert_status(201);
+    with_device(&with_another_symbol(device, 3)).await.assert_status(201);
     with_device("unknown").await.assert_status(201);
     with_device("").await.assert_status(400);
 }
@@ -258,9 +258,11 @@ async fn sign_ins_over_the_rate_are_told_when_to_come_back() {
     assert!((1..=3600).contains(&seconds), "{seconds}");
 }
 
-fn with_flipped_bit(token: &str, at: usize) -> String {
-    let flip = |(place, byte): (usize, u8)| char::from(if place == at { byte ^ 1 } else { byte });
-    token.bytes().enumerate().map(flip).collect()
+/// Returns the token with one symbol exchanged for another that a token may have.
+fn with_another_symbol(token: &str, at: usize) -> String {
+    let other = |symbol| if symbol == 'A' { 'B' } else { 'A' };
+    let exchange = |(place, symbol)| if place == at { other(symbol) } else { symbol };
+    token.chars().enumerate().map(exchange).collect()
 }
 
 fn add_header<'a>(call: Call<'a>, (name, value): &(&str, &str)) -> Call<'a> {

@@ -205,8 +205,9 @@ async fn a_list_shows_a_customer_only_what_is_its_own() {
         orders.iter().map(|order| text(order, "id").to_owned()).collect::<Vec<_>>()
     };
 
-    assert_eq!(ids(&cast.stranger, "/orders").await, [own.clone()]);
-    assert_eq!(ids(&cast.operator, "/orders").await, [foreign.clone(), own.clone()]);
+    let (own, foreign) = (own.as_str(), foreign.as_str());
+    assert_eq!(ids(&cast.stranger, "/orders").await, [own]);
+    assert_eq!(ids(&cast.operator, "/orders").await, [foreign, own]);
     assert_eq!(ids(&cast.machine, "/orders").await, [foreign, own]);
 }
 
@@ -234,11 +235,10 @@ fn expected_status(line: &Line, role: Role) -> u16 {
             Role::Stranger | Role::Owner | Role::Operator | Role::Machine => 403,
         };
     }
-    let is_somebody_elses = match (line.who, role) {
-        (Who::OwnerOrOperator, Role::Stranger) => true,
-        (Who::Session, Role::Stranger | Role::Operator) => true,
-        _ => false,
-    };
+    let is_somebody_elses = matches!(
+        (line.who, role),
+        (Who::OwnerOrOperator, Role::Stranger) | (Who::Session, Role::Stranger | Role::Operator)
+    );
     if line.path.contains("{id}") && is_somebody_elses {
         return 404;
     }

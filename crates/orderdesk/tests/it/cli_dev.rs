@@ -72,9 +72,11 @@ async fn an_order_goes_its_whole_way_on_a_development_service() {
     let order = ada.places_order("12.50").await;
     machine.ship(&order).await.assert_status(409);
     machine.pay(&order).await.assert_status(200);
-    let shipped = machine.ship(&order).await;
+    machine.ship(&order).await.assert_status(200);
+    ada.cancel(&order).await.assert_status(409);
 
-    assert_eq!(shipped.assert_status(200).json()["status"], "shipped");
+    let order = ada.order(&order).await;
+    assert_eq!(order.assert_status(200).json()["status"], "shipped");
 }
 
 #[tokio::test]

@@ -40,6 +40,24 @@ async fn every_setting_is_shown_with_its_value_and_where_it_comes_from() {
 }
 
 #[tokio::test]
+async fn a_service_does_what_its_settings_file_says_unless_a_variable_says_otherwise() {
+    let file = "[accounts]\nsign_up = \"closed\"\n\n[limits]\nbody_bytes = 200\n";
+    let app = Setup::default().file(file).setting("limits.body_bytes", "300").start().await;
+
+    let closed = app.sign_up("ada").await;
+    let machine = app.machine();
+    let send = async |body: String| {
+        let call = machine.post("/users").header("content-type", "application/json");
+        call.body(body).send().await
+    };
+    let (within, over) = (send("x".repeat(300)).await, send("x".repeat(301)).await);
+
+    closed.assert_status(401);
+    over.assert_status(413);
+    assert_eq!(within.assert_status(400).problem_code(), "malformed_body");
+}
+
+#[tokio::test]
 async fn the_example_reads_back_as_the_defaults() {
     let example = orderdesk().args(["config", "example"]).run().await.assert_code(0).stdout.clone();
     let uncommented: String =
