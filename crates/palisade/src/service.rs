@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::http::{App, ConnectionLimits, Lifecycle, Phase, Server, TlsAcceptorSource};
 use crate::process::{LockdownError, Report, Sandbox, lock_down};
@@ -124,7 +124,9 @@ impl LockedDown {
         runtime.block_on(async {
             let (mut terminate, mut interrupt) =
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let hangup = signal(SignalKind::hangup())?;
             let (applications, rest) = start().await.map_err(ServeError::Start)?;
+            let reloading = tokio::spawn(reload_on(hangup, applications.tls.clone()));
             let serving = Serving::begin(self.sockets, applications)?;
             let mut asked_to_end = async || {
                 tokio::select! {
@@ -140,9 +142,22 @@ impl LockedDown {
                 // A person who asks twice does not want to wait.
                 () = asked_to_end() => tracing::warn!("ended without draining"),
             }
+            reloading.abort();
             stop(rest).await;
             Ok(())
         })
+    }
+}
+
+/// Reads the certificate again on every SIGHUP; a broken one is refused and the old one stays.
+async fn reload_on(mut hangup: Signal, tls: Option<Arc<TlsAcceptorSource>>) {
+    while hangup.recv().await.is_some() {
+        let Some(tls) = tls.clone() else { continue };
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Ok(())) => tracing::info!("the certificate was read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+            Err(error) => tracing::error!(%error, "the certificate could not be read again"),
+        }
     }
 }
 

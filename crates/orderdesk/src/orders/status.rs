@@ -56,7 +56,7 @@ palisade::words! {
 ///
 /// The words are public: they name nothing but the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an order that is {from} does not allow: {event}")]
+#[error("The order is {from}; that does not allow to {event} it.")]
 pub struct NotAllowed {
     /// How far the order is.
     pub from: Status,

@@ -156,12 +156,23 @@ async fn a_password_comes_from_standard_input_and_from_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_account_needs_a_database_of_this_version() {
+async fn an_account_can_be_added_before_the_first_start() {
     let folder = Setup::default().folder();
 
-    let add = folder.user_add("ada", "customer").input(PASSWORD).run().await;
+    folder.user_add("ada", "customer").input(PASSWORD).run().await.assert_code(0);
 
-    assert!(add.assert_code(1).stderr.contains("orderdesk migrate"), "{}", add.stderr);
+    let migrated = folder.command(["migrate"]).run().await;
+    assert_eq!(migrated.assert_code(0).stdout, "The database is up to date.\n");
+}
+
+#[tokio::test]
+async fn adding_an_account_leaves_the_tables_alone_where_the_settings_say_so() {
+    let folder = Setup::default().folder();
+    let add = folder.user_add("ada", "customer").env("ORDERDESK__DATABASE__MIGRATE", "false");
+
+    let refused = add.input(PASSWORD).run().await;
+
+    assert!(refused.assert_code(1).stderr.contains("orderdesk migrate"), "{}", refused.stderr);
 }
 
 #[tokio::test]

@@ -56,11 +56,11 @@ impl Caller {
 }
 
 impl fmt::Display for Caller {
-    /// Writes the caller as logs and histories name it: the account's id, or `machine`.
+    /// Writes the caller as logs and histories name it: the account's id, or `api_key`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.account {
             Some(account) => account.fmt(out),
-            None => out.write_str("machine"),
+            None => out.write_str("api_key"),
         }
     }
 }

@@ -26,6 +26,12 @@ pub use passwords::{GivenPassword, Password};
 pub use phc::{CorruptHash, PasswordHash};
 pub use tokens::{Token, TokenHash, TokenKind};
 
+/// Returns the SHA-256 of `bytes`: to notice that a public text was changed, never for passwords.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).into()
+}
+
 /// Returns `N` bytes from the operating system's source of randomness.
 ///
 /// ```

@@ -1,7 +1,5 @@
 //! Changing the schema: numbered texts, each applied once, in order, and never changed after.
 
-use sha2::{Digest, Sha256};
-
 use super::error::DbError;
 use super::portable;
 use super::row::Row;
@@ -47,7 +45,7 @@ pub struct Migration {
 
 impl Migration {
     fn checksum(&self) -> String {
-        data_encoding::HEXLOWER.encode(&Sha256::digest(self.sql.as_bytes()))
+        data_encoding::HEXLOWER.encode(&crate::crypto::digest(self.sql.as_bytes()))
     }
 
     fn error(&self, component: &'static str, problem: &'static str) -> DbError {

@@ -24,12 +24,12 @@ pub struct Introduction {
 }
 
 /// What a code means.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Explanation {
     code: &'static str,
     status: u16,
     title: &'static str,
-    explanation: &'static str,
+    explanation: String,
 }
 
 impl Schema for Explanation {
@@ -124,6 +124,6 @@ fn explain(kinds: &[&'static Kind], code: &PathText) -> Result<Json<Explanation>
         code: kind.code,
         status: kind.status,
         title: kind.title,
-        explanation: kind.about.trim(),
+        explanation: kind.about.split_whitespace().collect::<Vec<_>>().join(" "),
     }))
 }

@@ -190,7 +190,11 @@ impl App {
                 tracing::error!(request_id = id, panic = text, "handler panicked");
                 Problem::new(problem::INTERNAL).into_response()
             }
-            Err(_) => Problem::overloaded().into_response(),
+            Err(_) => {
+                let detail =
+                    "The request was not done in time; what it asked for may still happen.";
+                Problem::overloaded().detail(detail).into_response()
+            }
         }
     }
 

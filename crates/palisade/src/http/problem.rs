@@ -87,8 +87,8 @@ kinds! {
     HEADERS_TOO_LARGE = 431, "headers_too_large", "The headers are too large.";
     /// Something went wrong inside the service. The request id finds the reason in its log.
     INTERNAL = 500, "internal", "Something went wrong on our side.";
-    /// The service has as much work as it can hold, or is shutting down. Nothing was changed.
-    /// Wait as long as Retry-After says and send the request again.
+    /// The service has as much work as it can hold, or is shutting down. Unless the detail says
+    /// otherwise, nothing was changed. Wait as long as Retry-After says and send it again.
     OVERLOADED = 503, "overloaded", "The service is busy.";
 }
 

@@ -52,11 +52,18 @@ impl<K: Hash + Eq> RateLimiter<K> {
         Some(Self {
             interval,
             burst: interval.saturating_mul(burst),
-            text: format!("{events}/{}s burst {burst}", per.as_secs_f64()),
+            text: format!("{events} in {}s, burst {burst}", per.as_secs_f64()),
             started: Instant::now(),
             clients: Mutex::default(),
             others: Mutex::default(),
         })
+    }
+
+    /// Gives the limit the words in which the settings say it.
+    #[must_use]
+    pub fn described(mut self, text: String) -> Self {
+        self.text = text;
+        self
     }
 
     /// Returns the limit in words.

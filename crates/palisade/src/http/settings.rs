@@ -148,6 +148,7 @@ impl LimitsSection {
 impl<K: std::hash::Hash + Eq> RateLimiter<K> {
     /// Makes the limiter for a rate of the settings.
     pub fn of(rate: Rate) -> Option<Self> {
-        Self::new(rate.events(), rate.per(), rate.burst())
+        let limiter = Self::new(rate.events(), rate.per(), rate.burst())?;
+        Some(limiter.described(rate.to_string()))
     }
 }

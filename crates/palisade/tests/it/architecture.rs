@@ -160,7 +160,7 @@ struct Confined {
 const CONFINED: [Confined; 9] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
-    Confined { word: "sha2::", to: &["palisade/src/crypto/", "palisade/src/db/migrate.rs"] },
+    Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
     Confined { word: "hmac::", to: &["palisade/src/crypto/"] },
     Confined { word: "std::env", to: &["palisade/src/config/"] },
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
