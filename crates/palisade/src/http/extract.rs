@@ -87,13 +87,14 @@ impl<S: Sync, T: FromJson + Schema + Send> Extract<S> for OptionalBody<T> {
     }
 
     async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {
-        if request.parts.headers.contains_key(CONTENT_TYPE) {
+        let is_typed = request.parts.headers.contains_key(CONTENT_TYPE);
+        if is_typed {
             check_json(&request.parts)?;
-            let bytes = read(request).await?;
-            return Ok(Self(Some(read_json(&bytes)?)));
         }
         match read(request).await? {
+            // Many clients name the type of the body that they leave out.
             bytes if bytes.is_empty() => Ok(Self(None)),
+            bytes if is_typed => Ok(Self(Some(read_json(&bytes)?))),
             _ => Err(wrong_media_type()),
         }
     }
