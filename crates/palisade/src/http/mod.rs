@@ -18,6 +18,7 @@ mod guard;
 mod handler;
 pub mod health;
 mod lifecycle;
+mod linger;
 mod openapi;
 mod policy;
 pub mod problem;

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::guard::App;
+use super::linger::Lingering;
 use super::rate::AddressPrefix;
 use super::{Lifecycle, TlsAcceptorSource};
 
@@ -172,7 +173,7 @@ impl Shared {
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (app, busy) = (app.clone(), noted.begin());
             async move {
-                let response = app.respond(request.map(Body::new), peer).await;
+                let response = app.respond(Lingering::body_of(request).map(Body::new), peer).await;
                 drop(busy);
                 Ok::<_, std::convert::Infallible>(response)
             }
