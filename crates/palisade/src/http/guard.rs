@@ -144,17 +144,34 @@ impl App {
             response = with_body(response, &problem, &id);
         }
         self.write_headers(&mut response, &id, version);
-        let route = response.extensions().get::<Template>().map_or("none", |found| found.0);
-        tracing::info!(
-            target: "palisade::access",
-            request_id = %id,
-            method = %method,
-            route,
-            status = response.status().as_u16(),
-            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            "request"
-        );
+        log(&response, &id, method.as_str(), started);
         response
+    }
+
+    /// Writes, as HTTP/1.1, the answer to a request that the parser could not read and refused
+    /// with `status`. It is the last one on its connection.
+    pub(super) fn explain(&self, status: u16) -> Vec<u8> {
+        let started = Instant::now();
+        let kind = match status {
+            414 => problem::URI_TOO_LONG,
+            431 => problem::HEADERS_TOO_LARGE,
+            _ => problem::BAD_REQUEST,
+        };
+        let (id, problem) = (request_id(&HeaderMap::new(), false), Problem::new(kind));
+        let body = problem.document(&id);
+        let mut response = problem.render(&id);
+        self.write_headers(&mut response, &id, Version::HTTP_11);
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+
+        let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+        for (name, value) in response.headers() {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend([b"\r\n", body.as_slice()].concat());
+        log(&response, &id, "none", started);
+        bytes
     }
 
     fn check(&self, parts: &mut http::request::Parts, peer: IpAddr) -> Result<(), Problem> {
@@ -217,6 +234,19 @@ impl App {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
+}
+
+fn log(response: &Response, id: &str, method: &str, started: Instant) {
+    let route = response.extensions().get::<Template>().map_or("none", |found| found.0);
+    tracing::info!(
+        target: "palisade::access",
+        request_id = %id,
+        method,
+        route,
+        status = response.status().as_u16(),
+        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "request"
+    );
 }
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -28,6 +28,7 @@ mod self_signed;
 mod server;
 mod settings;
 mod tls;
+mod unreadable;
 
 pub use address::ClientAddress;
 pub use answer::{Created, Json, NoContent, Page, Versioned};

@@ -215,6 +215,14 @@ impl Problem {
 
     /// Writes the whole answer, the request's id included.
     pub(crate) fn render(&self, request_id: &str) -> Response {
+        let mut response = Response::new(Body::from(self.document(request_id)));
+        *response.status_mut() = self.status();
+        self.write_headers(response.headers_mut());
+        response
+    }
+
+    /// Writes the body of the answer.
+    pub(crate) fn document(&self, request_id: &str) -> Vec<u8> {
         let Parts { kind, detail, violations, .. } = self.0.as_ref();
         let document = Document {
             r#type: format_args!("/problems/{}", kind.code),
@@ -225,11 +233,7 @@ impl Problem {
             request_id,
             errors: violations,
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status();
-        self.write_headers(response.headers_mut());
-        response
+        serde_json::to_vec(&document).unwrap_or_default()
     }
 
     fn write_headers(&self, headers: &mut HeaderMap) {

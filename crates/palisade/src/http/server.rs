@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::guard::App;
 use super::linger::Lingering;
 use super::rate::AddressPrefix;
+use super::unreadable::Explaining;
 use super::{Lifecycle, TlsAcceptorSource};
 
 /// What connections may cost.
@@ -179,7 +180,8 @@ impl Shared {
             }
         });
         let builder = self.builder();
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let stream = TokioIo::new(Explaining::new(stream, self.app.clone()));
+        let connection = builder.serve_connection(stream, service).into_owned();
         tokio::select! {
             // A peer that breaks off is no error of ours; nothing here outlives the connection.
             _ = watcher.watch(connection) => {}
