@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Operation, Problem, problem};
-use crate::input::Schema;
+use crate::input::{Schema, string_schema};
 
 /// 200 with a JSON body.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub struct Versioned<A> {
     pub answer: A,
 }
 
+/// Most things on one page of any list.
+const MOST_ITEMS: usize = 200;
+
 /// One page of a list: `{"items": […], "next_cursor": …}`.
 #[derive(Debug, Serialize)]
 pub struct Page<T> {
@@ -58,7 +61,7 @@ impl<T: Serialize + Schema> Answer for Json<T> {
 impl<T: Serialize + Schema> Answer for Created<T> {
     fn describe(operation: &mut Operation) {
         operation.answers::<T>(201, "Made.");
-        let location = json!({"type": "string", "format": "uri-reference"});
+        let location = json!({"type": "string", "format": "uri-reference", "maxLength": 200});
         operation.answer_header(201, "Location", "The path of the new thing.", location);
     }
 
@@ -86,7 +89,7 @@ impl Answer for NoContent {
 impl<A: Answer> Answer for Versioned<A> {
     fn describe(operation: &mut Operation) {
         A::describe(operation);
-        let tag = json!({"type": "string", "pattern": "^\"[0-9]+\"$"});
+        let tag = string_schema(3..=12, "^\"[0-9]+\"$");
         operation.every_success_header("ETag", "The version, for If-Match.", &tag);
     }
 
@@ -104,9 +107,10 @@ impl<T: Schema> Schema for Page<T> {
         json!({
             "type": "object",
             "properties": {
-                "items": {"type": "array", "items": T::reference()},
+                "items": {"type": "array", "items": T::reference(), "maxItems": MOST_ITEMS},
                 "next_cursor": {
                     "type": ["string", "null"],
+                    "maxLength": 200,
                     "description": "What to send as cursor to get the next page; null on the last.",
                 },
             },

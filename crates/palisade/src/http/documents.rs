@@ -40,10 +40,10 @@ impl Schema for Explanation {
             "type": "object",
             "description": "What the code of a problem means.",
             "properties": {
-                "code": {"type": "string", "pattern": "^[a-z_]+$"},
+                "code": super::problem::code_schema(),
                 "status": {"type": "integer", "minimum": 400, "maximum": 599},
-                "title": {"type": "string"},
-                "explanation": {"type": "string"},
+                "title": {"type": "string", "maxLength": 100},
+                "explanation": {"type": "string", "maxLength": 1000},
             },
             "required": ["code", "status", "title", "explanation"],
             "additionalProperties": false,

@@ -123,9 +123,7 @@ impl<S: Sync, T: 'static> Extract<S> for PathId<T> {
 
 impl<S: Sync> Extract<S> for PathText {
     fn describe(operation: &mut Operation) {
-        let schema =
-            json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z_]+$"});
-        operation.reads_path("code", "The code of the problem.", schema);
+        operation.reads_path("code", "The code of the problem.", problem::code_schema());
     }
 
     async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {

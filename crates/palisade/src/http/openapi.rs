@@ -266,9 +266,12 @@ fn refusal() -> Value {
 
 fn refusal_header(kind: &Kind) -> Option<(&'static str, Value)> {
     let (name, about, schema) = match kind.status {
-        401 => ("WWW-Authenticate", "The scheme to use.", json!({"type": "string"})),
+        401 => {
+            let challenge = json!({"type": "string", "maxLength": 200});
+            ("WWW-Authenticate", "The scheme to use.", challenge)
+        }
         429 | 503 => {
-            let seconds = json!({"type": "integer", "minimum": 1});
+            let seconds = json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
             ("Retry-After", "Seconds to wait before the next try.", seconds)
         }
         _ => return None,

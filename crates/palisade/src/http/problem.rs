@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::db::DbError;
-use crate::input::{Rejection, Violation};
+use crate::input::{MOST_VIOLATIONS, Rejection, Violation, string_schema};
 
 /// A class of errors: what the code of an answer means, for programs and for people.
 #[derive(Debug, PartialEq, Eq)]
@@ -300,26 +300,44 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The OpenAPI schema of a code.
+pub(crate) fn code_schema() -> serde_json::Value {
+    string_schema(1..=64, "^[a-z_]+$")
+}
+
 /// The OpenAPI schema of the document that [`Problem::render`] writes.
 pub(crate) fn schema() -> serde_json::Value {
+    let code = code_schema();
+    let detail = serde_json::json!({"type": "string", "maxLength": 500});
     serde_json::json!({
         "type": "object",
         "description": "What went wrong (RFC 9457).",
         "properties": {
-            "type": {"type": "string", "format": "uri-reference", "pattern": "^/problems/[a-z_]+$"},
-            "title": {"type": "string"},
+            "type": {
+                "type": "string",
+                "format": "uri-reference",
+                "pattern": "^/problems/[a-z_]+$",
+                "maxLength": 80,
+            },
+            "title": {"type": "string", "maxLength": 100},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "code": {"type": "string", "pattern": "^[a-z_]+$"},
-            "detail": {"type": "string"},
-            "request_id": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+            "code": code,
+            "detail": detail,
+            "request_id": string_schema(1..=64, "^[A-Za-z0-9._-]+$"),
             "errors": {
                 "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_VIOLATIONS,
                 "items": {
                     "type": "object",
                     "properties": {
-                        "pointer": {"type": "string", "description": "A JSON pointer (RFC 6901)."},
-                        "code": {"type": "string", "pattern": "^[a-z_]+$"},
-                        "detail": {"type": "string"},
+                        "pointer": {
+                            "type": "string",
+                            "maxLength": 300,
+                            "description": "A JSON pointer (RFC 6901).",
+                        },
+                        "code": code,
+                        "detail": detail,
                     },
                     "required": ["pointer", "code", "detail"],
                     "additionalProperties": false,

@@ -26,3 +26,5 @@ pub use number::Number;
 pub use query::{FromQuery, Parameters, QueryError};
 pub use schema::{Schema, described, shown, string_schema, with_keyword};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};
+
+pub(crate) use violation::{MOST_VIOLATIONS, shortened};

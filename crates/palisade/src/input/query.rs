@@ -1,6 +1,6 @@
 //! Query strings: bounded, each parameter known and given once, every mistake at once.
 
-use super::{Errors, FromText, Invalid, Pointer, Rejection};
+use super::{Errors, FromText, Invalid, Pointer, Rejection, shortened};
 
 /// Most parameters that are looked at.
 const MOST_PARAMETERS: usize = 32;
@@ -60,7 +60,7 @@ impl Parameters {
         for (name, _) in &self.0 {
             let unknown =
                 Invalid::new("unknown", "This parameter is not known here, or is given twice.");
-            errors.invalid(&Pointer::Root.member(name), unknown);
+            errors.invalid(&Pointer::Root.member(&shortened(name)), unknown);
         }
         errors.finish(value)
     }

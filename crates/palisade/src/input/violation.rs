@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Most violations that one answer lists; a body cannot make an answer grow past them.
-const MOST_VIOLATIONS: usize = 100;
+pub(crate) const MOST_VIOLATIONS: usize = 100;
 
 /// Why one value is refused: a permanent code for programs, words for people.
 ///
@@ -143,7 +143,7 @@ pub enum Rejection {
 }
 
 /// Keeps a member name that a client made up from filling the answer.
-fn shortened(place: &str) -> String {
+pub(crate) fn shortened(place: &str) -> String {
     const LONGEST: usize = 120;
     match place.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", place.get(..end).unwrap_or_default()),
