@@ -322,3 +322,26 @@ async fn the_same_holds_on_http_2() {
     placed.send_on(&mut connection).await.unwrap().assert_status(201);
     assert!(!connection.is_closed());
 }
+
+#[tokio::test]
+async fn a_failure_of_our_own_is_500_and_says_nothing_but_the_request_id() {
+    let app = TestService::start().await;
+    let ada = app.customer("ada").await;
+    let id = ada.places_order("1.00").await;
+    let database = rusqlite::Connection::open(app.folder.database()).unwrap();
+    database.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    database.execute("UPDATE orders SET currency = 'lost'", []).unwrap();
+
+    for path in [format!("/orders/{id}"), "/orders".into()] {
+        let reply = ada.get(&path).send().await;
+
+        let problem = assert_problem(&reply, 500, "internal");
+        assert_eq!(problem.get("detail"), None);
+        assert_eq!(problem.get("errors"), None);
+        let request_id = reply.header("x-request-id").unwrap().to_owned();
+        let line = app
+            .service
+            .wait_for_line(|line| line.contains(&request_id) && line.contains("request failed"));
+        assert!(line.await.contains("cause"));
+    }
+}

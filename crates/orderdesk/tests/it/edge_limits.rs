@@ -213,6 +213,34 @@ async fn connections_of_one_address_are_limited() {
     tokio::time::timeout(Duration::from_secs(10), free_again).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_is_more_than_the_service_holds_at_a_time_is_503() {
+    let app = Setup::default().setting("limits.in_flight", "1").start().await;
+    let mut held = TcpStream::connect(app.service.public()).await.unwrap();
+    let head = "POST /users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 2\r\n\r\n{";
+    held.write_all(head.as_bytes()).await.unwrap();
+
+    let client = app.client();
+    let turned_away = async {
+        loop {
+            let reply = client.get("/openapi.json").send().await;
+            if reply.status() != 200 {
+                break reply;
+            }
+        }
+    };
+    let reply = tokio::time::timeout(Duration::from_secs(10), turned_away).await.unwrap();
+
+    let answer = Answer::from(&reply);
+    answer.assert_problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    held.write_all(b"}").await.unwrap();
+    let mut received = [0; 12];
+    held.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"HTTP/1.1 400", "what was in flight is answered");
+}
+
 #[track_caller]
 fn assert_limited(answer: &Answer, most_seconds: u64) {
     answer.assert_problem(429, "rate_limited");
