@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Request;
 use http::header::EXPECT;
-use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
@@ -23,11 +23,10 @@ pub(super) struct Lingering {
 impl Lingering {
     /// Wraps the body of a request.
     ///
-    /// On HTTP/2 a refusal ends only its own stream, and a client that asked first whether to
-    /// send its body sends none.
+    /// A client that asked first whether to send its body sends none. On HTTP/2, where a refusal
+    /// ends only its own stream, some clients (curl 7.88) lose the answer to the reset as well.
     pub(super) fn body_of(request: Request<Incoming>) -> Request<Self> {
-        let lingers =
-            request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
+        let lingers = !request.headers().contains_key(EXPECT);
         request.map(|body| Self { body: Some(body), lingers })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Most violations that one answer lists; a body cannot make an answer grow past them.
-pub(crate) const MOST_VIOLATIONS: usize = 100;
+pub(crate) const MOST_VIOLATIONS: usize = 512;
 
 /// Why one value is refused: a permanent code for programs, words for people.
 ///
