@@ -141,10 +141,13 @@ async fn a_method_that_a_path_does_not_have_is_405_and_allow_lists_those_it_has(
             assert_eq!(listed.join(","), allowed, "{method} {path}");
         }
     }
-    for request in ["OPTIONS * HTTP/1.1", "CONNECT x:443 HTTP/1.1", "TRACE /nothing HTTP/1.1"] {
-        let answer =
-            wire_one(&app, format!("{request}\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
-        answer.assert_problem(404, "not_found");
+    for request in ["OPTIONS *", "CONNECT x:443", "TRACE /nothing"] {
+        let request = format!("{request} HTTP/1.1\r\nhost: x:443\r\nconnection: close\r\n\r\n");
+        wire_one(&app, request).await.assert_problem(404, "not_found");
+    }
+    for target in ["http://evil/orders", "https://evil/orders", "http://x:8/orders"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        wire_one(&app, request).await.assert_problem(400, "bad_request");
     }
 }
 
