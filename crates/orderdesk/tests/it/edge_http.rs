@@ -348,3 +348,29 @@ async fn a_failure_of_our_own_is_500_and_says_nothing_but_the_request_id() {
         assert!(line.await.contains("cause"));
     }
 }
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_keep_browsers_out() {
+    let app = TestService::start().await;
+    let head = "HTTP/1.1\r\nhost: x\r\nconnection: close";
+
+    for (status, request) in [
+        (200, format!("GET /openapi.json {head}\r\n\r\n")),
+        (400, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned()),
+        (400, "no http at all\r\n\r\n".to_owned()),
+        (401, format!("GET /orders {head}\r\n\r\n")),
+        (404, format!("GET /nothing {head}\r\n\r\n")),
+        (405, format!("PATCH /orders {head}\r\n\r\n")),
+        (
+            413,
+            format!(
+                "POST /users {head}\r\ncontent-type: application/json\r\ncontent-length: 99999\r\n\r\n"
+            ),
+        ),
+        (415, format!("POST /users {head}\r\ncontent-length: 0\r\n\r\n")),
+    ] {
+        let answer = wire_one(&app, &request).await;
+        assert_eq!(answer.status, status, "{request}");
+        answer.assert_headers();
+    }
+}

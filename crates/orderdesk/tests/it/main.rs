@@ -22,6 +22,7 @@ mod orders;
 mod orders_input;
 mod orders_lists;
 mod orders_steps;
+mod process;
 mod settings;
 mod support;
 mod support_orders;

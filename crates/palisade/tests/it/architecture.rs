@@ -215,3 +215,32 @@ fn accounts_know_nothing_of_orders() {
         .collect::<Vec<_>>();
     assert!(upward.is_empty(), "features talk downwards only: {upward:?}");
 }
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let model = fs::read_to_string(root.join("THREAT_MODEL.md")).unwrap();
+    let mut code = String::new();
+    for source in library().iter().chain(&orderdesk()) {
+        code.push_str(&source.code);
+    }
+    for folder in ["crates/palisade/tests/it", "crates/orderdesk/tests/it"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            code.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
+        }
+    }
+
+    // `module::test`, as against a path such as `palisade::http::route`.
+    let named: Vec<&str> = model
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|words| words.split_once("::").map(|(_, name)| name))
+        .filter(|name| name.matches('_').count() >= 3)
+        .collect();
+    let missing: Vec<&&str> =
+        named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+
+    assert!(named.len() > 50, "only {} tests were found in the threat model", named.len());
+    assert!(missing.is_empty(), "the threat model names tests that do not exist: {missing:?}");
+}

@@ -1,0 +1,60 @@
+//! What the process takes from itself, and what signals do to it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Setup, TestService};
+
+#[tokio::test]
+async fn a_crash_leaves_no_core_file_and_nothing_gains_privileges() {
+    let app = TestService::start().await;
+
+    let limits = of_process(&app, "limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let status = of_process(&app, "status");
+
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+}
+
+#[tokio::test]
+async fn the_sandbox_that_this_version_does_not_have_is_not_pretended() {
+    let folder = Setup::default().setting("sandbox.mode", "enforce").folder();
+
+    let refused = folder.serve().run().await;
+
+    assert!(refused.assert_code(1).stderr.contains("best-effort"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_on_sighup_and_a_broken_one_is_not() {
+    let other = Setup::default().dev().start().await;
+    let app = Setup::default().dev().start().await;
+    let data = app.folder.path().join("orderdesk-data");
+    let first = fs::read_to_string(data.join("certificate.pem")).unwrap();
+
+    fs::write(data.join("certificate.pem"), "no certificate").unwrap();
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the certificate stays as it was")).await;
+    assert!(trusts(&app, &first).await, "the one that works is kept");
+
+    let renewed = other.folder.path().join("orderdesk-data");
+    for file in ["certificate.pem", "key.pem"] {
+        fs::copy(renewed.join(file), data.join(file)).unwrap();
+    }
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the certificate was read again")).await;
+
+    let second = fs::read_to_string(data.join("certificate.pem")).unwrap();
+    assert!(trusts(&app, &second).await && !trusts(&app, &first).await);
+}
+
+/// Tells whether the service shows a certificate that `root` vouches for.
+async fn trusts(app: &TestService, root: &str) -> bool {
+    let client = palisade_testing::Client::https(app.service.public(), root.as_bytes()).unwrap();
+    client.get("/openapi.json").try_send().await.is_ok()
+}
+
+fn of_process(app: &TestService, file: &str) -> String {
+    fs::read_to_string(Path::new("/proc").join(app.service.pid().to_string()).join(file)).unwrap()
+}

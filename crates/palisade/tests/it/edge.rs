@@ -1,0 +1,82 @@
+//! The guard around an application of somebody else's.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::body::Body;
+use palisade::config::Throttle;
+use palisade::http::{
+    Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, Route, ServerSection, State,
+};
+
+async fn panics(_: State<()>) -> Result<Json<bool>, Problem> {
+    panic!("the secret is 42")
+}
+
+async fn answers(_: State<()>) -> Result<Json<bool>, Problem> {
+    Ok(Json(true))
+}
+
+async fn never(_: State<()>) -> Result<Json<bool>, Problem> {
+    std::future::pending().await
+}
+
+fn app(limits: &LimitsSection) -> App {
+    let api = Api::new()
+        .route(Route::get("/panic", "panic").policy(Anyone).handle(panics))
+        .route(Route::get("/answer", "answer").policy(Anyone).handle(answers))
+        .route(Route::get("/never", "never").policy(Anyone).handle(never));
+    let edge = limits.public_edge(&ServerSection::default(), Throttle::Off);
+    App::new(api, &(), edge, Lifecycle::new())
+}
+
+async fn get(app: &App, path: &str) -> (u16, String) {
+    let request = axum::http::Request::get(path).header("host", "x").body(Body::empty()).unwrap();
+    let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+    let answer = app.respond(request, peer).await;
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_panic_is_one_answer_of_500_and_the_next_request_is_served() {
+    let app = app(&LimitsSection::default());
+
+    let (status, body) = get(&app, "/panic").await;
+
+    assert_eq!(status, 500);
+    assert!(body.contains(r#""code":"internal""#) && !body.contains("42"), "{body}");
+    assert_eq!(get(&app, "/answer").await, (200, "true".to_owned()));
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_end_is_answered_when_its_time_is_over() {
+    let request_timeout = Duration::from_millis(100);
+    let limits = LimitsSection { request_timeout, ..LimitsSection::default() };
+
+    let (status, body) = get(&app(&limits), "/never").await;
+
+    assert_eq!(status, 503);
+    assert!(body.contains("may still happen"), "{body}");
+}
+
+#[tokio::test]
+async fn a_place_among_the_requests_in_flight_is_given_back() {
+    let limits = LimitsSection { in_flight: 1, ..LimitsSection::default() };
+    let app = app(&limits);
+
+    for path in ["/answer", "/panic", "/nothing", "/answer"] {
+        assert_ne!(get(&app, path).await.0, 503, "{path}");
+    }
+    let busy = tokio::spawn({
+        let app = app.clone();
+        async move { get(&app, "/never").await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(get(&app, "/answer").await.0, 503);
+
+    busy.abort();
+    assert!(busy.await.unwrap_err().is_cancelled());
+    assert_eq!(get(&app, "/answer").await.0, 200, "a client that went away gives its place back");
+}
