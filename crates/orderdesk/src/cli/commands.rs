@@ -152,7 +152,11 @@ pub(super) fn print_openapi(file: Option<&Path>) -> anyhow::Result<()> {
     print(&format!("{document:#}\n"))
 }
 
-pub(super) fn health(address: SocketAddr) -> anyhow::Result<ExitCode> {
+pub(super) fn health(file: Option<&Path>, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+    let address = match address {
+        Some(address) => address,
+        None => settings(file)?.0.server.admin_listen,
+    };
     match probe(address, "/ready")? {
         200 => print("ready\n").map(|()| ExitCode::SUCCESS),
         status => bail!("not ready: {address} answered {status}"),

@@ -53,9 +53,12 @@ enum Command {
     Openapi(ConfigFile),
     /// Ask the admin listener whether the service is ready: exit status 0 if so
     Health {
-        /// Where to ask; http only
-        #[arg(long, default_value = "http://127.0.0.1:9443")]
-        url: AdminUrl,
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Where to ask, such as `http://127.0.0.1:9443`; without it, what `server.admin_listen`
+        /// says
+        #[arg(long)]
+        url: Option<AdminUrl>,
     },
     /// Print a completion script for a shell
     Completions {
@@ -180,7 +183,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Routes(config) => commands::print_routes(config.config.as_deref())?,
         Command::Openapi(config) => commands::print_openapi(config.config.as_deref())?,
-        Command::Health { url: AdminUrl(address) } => return commands::health(address),
+        Command::Health { config, url } => {
+            let address = url.map(|AdminUrl(address)| address);
+            return commands::health(config.config.as_deref(), address);
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "orderdesk", &mut io::stdout());
         }

@@ -254,6 +254,20 @@ async fn health_tells_whether_the_admin_listener_says_ready() {
 }
 
 #[tokio::test]
+async fn health_asks_where_the_settings_say_unless_it_is_told() {
+    let app = TestService::start().await;
+    let listen = app.service.admin().to_string();
+    let elsewhere = app.service.public().to_string();
+
+    let health = |address: &str| {
+        orderdesk().args(["health"]).env("ORDERDESK__SERVER__ADMIN_LISTEN", address).run()
+    };
+
+    health(&listen).await.assert_code(0);
+    health(&elsewhere).await.assert_code(1);
+}
+
+#[tokio::test]
 async fn the_printed_document_is_the_served_one() {
     let app = TestService::start().await;
 
