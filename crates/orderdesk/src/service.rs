@@ -9,7 +9,8 @@ use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters}
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
 use palisade::http::health::{self, Health};
 use palisade::http::{
-    Api, App, Introduction, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles, TlsMode,
+    Api, App, Introduction, Kind, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles,
+    TlsMode,
 };
 use palisade::secret::Secret;
 use palisade::service::Applications;
@@ -63,8 +64,27 @@ pub fn api(settings: &Settings) -> (Api<AppState>, Value) {
     let public_url = settings.server.public_url.clone();
     accounts::routes(settings.accounts.sign_up, &limiters)
         .merge(orders::routes())
+        .kinds(RESERVED_KINDS)
         .documented(INTRODUCTION, public_url.as_deref())
 }
+
+/// Codes that are part of the interface, for what this version does not have yet.
+const RESERVED_KINDS: &[&Kind] = &[
+    &Kind {
+        code: "step_up_required",
+        status: 403,
+        title: "Prove yourself again first.",
+        about: "The session's last proof of identity is too old for this. This version of the \
+                service does not answer with this code yet.",
+    },
+    &Kind {
+        code: "idempotency_conflict",
+        status: 409,
+        title: "The idempotency key was used for another request.",
+        about: "The same Idempotency-Key came with another method, path or body. This version of \
+                the service does not answer with this code yet: it takes no notice of the key.",
+    },
+];
 
 fn limiters(rate: &RateSection) -> Limiters {
     let limiter = |throttle: palisade::config::Throttle| {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use palisade::auth::{self, AccountId, Auth, Device, Session, SessionId, Throttle};
+use palisade::auth::{self, AccountId, Auth, Device, Guess, Session, SessionId, Throttle};
 use palisade::clock::{Clock, Timestamp};
 use palisade::crypto::Token;
 use palisade::crypto::{
@@ -122,7 +122,7 @@ pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, Cre
     check_password(&password, username.as_str(), email.as_str()).map_err(CreateError::Password)?;
     let wanted = username.clone();
     let taken =
-        registry.db.read(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await).await?;
+        registry.db.look_up(async move |tx: &mut Tx<'_>| store::find_id(tx, &wanted).await).await?;
     if taken.is_some() {
         return Err(CreateError::UsernameTaken);
     }
@@ -159,21 +159,26 @@ pub fn check_password(password: &Password, username: &str, email: &str) -> Resul
 
 /// Opens a session for whoever proves to be `username`.
 ///
-/// Every refusal pays for one hash through the same queue, so that the time tells nothing.
+/// `None` is a name that no account can have. Every refusal pays for one hash through the same queue, so that the time tells nothing.
 ///
 /// # Errors
 ///
 /// See [`SignInError`].
 pub async fn sign_in(
     accounts: &Accounts,
-    username: Username,
+    username: Option<Username>,
     password: GivenPassword,
     device_token: Option<&str>,
 ) -> Result<SignedIn, SignInError> {
     let login = accounts
         .registry
         .db
-        .read(async move |tx: &mut Tx<'_>| store::find_login(tx, &username).await)
+        .look_up(async move |tx: &mut Tx<'_>| -> Result<Option<store::Login>, DbError> {
+            match &username {
+                Some(username) => store::find_login(tx, username).await,
+                None => Ok(None),
+            }
+        })
         .await?;
     let device = match &login {
         Some(login) => accounts.throttle.device(login.id, device_token),
@@ -185,7 +190,14 @@ pub async fn sign_in(
         Some(login) => Some(PasswordHash::parse(&login.password_hash)?),
         None => None,
     };
-    let verdict = accounts.registry.hasher.verify(&password, stored).await?;
+    let verdict = match accounts.registry.hasher.verify(&password, stored).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            // Nothing was compared, so nothing was guessed.
+            guess.into_iter().for_each(Guess::give_back);
+            return Err(error.into());
+        }
+    };
     let (Some(login), Verdict::Right | Verdict::RightButOutdated(_)) = (candidate, &verdict) else {
         return Err(SignInError::Refused);
     };
@@ -229,7 +241,7 @@ async fn open_session(
 ///
 /// What the database answers.
 pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, DbError> {
-    db.read(async move |tx: &mut Tx<'_>| store::find(tx, id).await).await
+    db.look_up(async move |tx: &mut Tx<'_>| store::find(tx, id).await).await
 }
 
 /// Returns up to `limit` accounts, newest first, starting below `before`.

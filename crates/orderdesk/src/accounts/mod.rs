@@ -17,7 +17,7 @@ mod wire;
 pub use email::EmailAddress;
 pub use model::{Account, AccountId, Actor, OPERATOR, Role};
 pub use routes::{Limiters, USERNAME_TAKEN, routes};
-pub use username::{NewUsername, Username};
+pub use username::{GivenUsername, NewUsername, Username};
 pub use wire::AccountView;
 
 use palisade::db::Migration;

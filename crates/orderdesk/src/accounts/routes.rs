@@ -14,7 +14,7 @@ use serde_json::json;
 use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
 use super::tokens::{DeviceToken, SessionToken};
 use super::wire::SignUp;
-use super::{Account, AccountView, OPERATOR, Role, Username};
+use super::{Account, AccountView, GivenUsername, OPERATOR, Role};
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
 use crate::state::AppState;
@@ -31,7 +31,7 @@ body! {
     /// What somebody sends to sign in.
     pub struct SignIn {
         /// The name of the account.
-        pub username: Username,
+        pub username: GivenUsername,
         /// Its password.
         pub password: GivenPassword,
         /// The token of an earlier sign-in from this device.
@@ -203,7 +203,7 @@ async fn sign_in_handler(
 ) -> Result<Created<SignedInView>, Problem> {
     let SignIn { username, password, device_token } = body;
     let device = device_token.as_ref().map(DeviceToken::expose);
-    let signed_in = actions::sign_in(&accounts, username, password, device).await?;
+    let signed_in = actions::sign_in(&accounts, username.into_username(), password, device).await?;
     Ok(Created {
         location: "/sessions/current".into(),
         body: SignedInView {

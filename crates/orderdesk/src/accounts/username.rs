@@ -117,6 +117,34 @@ impl Serialize for Username {
     }
 }
 
+/// A name that somebody gives to sign in: any text, because a name that no account can have is
+/// refused like one that none has.
+#[derive(Debug, Clone)]
+pub struct GivenUsername(Option<Username>);
+
+impl GivenUsername {
+    /// Returns the name, or `None` if no account can have it.
+    pub fn into_username(self) -> Option<Username> {
+        self.0
+    }
+}
+
+impl FromText for GivenUsername {
+    fn from_text(raw: &str) -> Result<Self, Invalid> {
+        if !(1..=MOST_RAW).contains(&raw.chars().count()) {
+            return Err(Invalid::new("length", "Must be 1 to 256 characters."));
+        }
+        Ok(Self(Username::from_text(raw).ok()))
+    }
+}
+
+impl Schema for GivenUsername {
+    fn schema() -> Value {
+        let any = serde_json::json!({"type": "string", "minLength": 1, "maxLength": MOST_RAW});
+        with_keyword(any, "examples", ["ada"])
+    }
+}
+
 /// A name that somebody wants to sign up with: a [`Username`] that is not reserved.
 ///
 /// ```

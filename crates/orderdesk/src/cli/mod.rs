@@ -188,7 +188,9 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             return commands::health(config.config.as_deref(), address);
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "orderdesk", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "orderdesk", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
         }
     }
     Ok(ExitCode::SUCCESS)

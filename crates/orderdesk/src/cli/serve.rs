@@ -7,7 +7,7 @@ use palisade::clock::{Clock, SystemClock};
 use palisade::config::{Environment, Loaded, Origin};
 use palisade::crypto::HashSettings;
 use palisade::http::{TlsFiles, TlsMode, self_signed};
-use palisade::process::Report;
+use palisade::process::{Report, raise_descriptor_limit};
 use palisade::service::{Bound, ServeError};
 use palisade::telemetry;
 
@@ -19,9 +19,10 @@ use crate::service::Parts;
 
 pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
-    let settings = effective(load(file, &environment)?, is_dev);
-    telemetry::start("orderdesk", &settings.log);
+    let mut settings = effective(load(file, &environment)?, is_dev);
+    let mut log = telemetry::start("orderdesk", &settings.log);
     check(&settings, is_dev)?;
+    fit_connections(&mut settings);
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let secrets = ServiceSecrets::read(&environment)?;
     drop(environment);
@@ -31,6 +32,7 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let (locked, report) = bound.lock_down(settings.sandbox.mode)?;
     tell(&report);
     let start = async || -> anyhow::Result<_> {
+        log.begin()?;
         let parts = Parts::start(&settings, &secrets).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
@@ -97,6 +99,19 @@ fn tls_files(settings: &Settings, folder: &Path) -> anyhow::Result<Option<TlsFil
             };
             Ok(Some(TlsFiles { certificate, key }))
         }
+    }
+}
+
+/// Descriptors that are not for connections: the database, the log, files that are read.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// Holds no more connections than there are descriptors for.
+fn fit_connections(settings: &mut Settings) {
+    let most = raise_descriptor_limit().saturating_sub(OTHER_DESCRIPTORS).max(1);
+    let wanted = settings.limits.connections;
+    if wanted > most {
+        tracing::warn!(wanted, most, "fewer connections than limits.connections: raise ulimit -n");
+        settings.limits.connections = most;
     }
 }
 

@@ -185,7 +185,7 @@ pub async fn find(
     id: OrderId,
 ) -> Result<Option<AnyOrder>, DbError> {
     let Some(scope) = Scope::of(caller) else { return Ok(None) };
-    orders.db.read(async move |tx: &mut Tx<'_>| store::find(tx, scope, id).await).await
+    orders.db.look_up(async move |tx: &mut Tx<'_>| store::find(tx, scope, id).await).await
 }
 
 /// Returns up to `limit` orders that `caller` may see, newest first.

@@ -54,7 +54,7 @@ impl Currency {
     }
 
     fn payable(known: iso_currency::Currency) -> Option<Self> {
-        if known.is_fund() || known.is_special() {
+        if known.is_special() {
             return None;
         }
         let decimals = u8::try_from(known.exponent()?).ok().filter(|decimals| *decimals <= 4)?;
@@ -121,15 +121,16 @@ mod tests {
 
     #[test]
     fn decimals_follow_iso_4217() {
-        for (code, decimals) in [("EUR", 2), ("JPY", 0), ("KWD", 3), ("ISK", 0), ("USD", 2)] {
+        for (code, decimals) in
+            [("EUR", 2), ("JPY", 0), ("KWD", 3), ("ISK", 0), ("USD", 2), ("CLF", 4)]
+        {
             assert_eq!(Currency::parse(code).unwrap().decimals(), decimals, "{code}");
         }
     }
 
     #[test]
     fn what_nobody_pays_with_is_refused() {
-        for code in ["XAU", "XXX", "XTS", "XDR", "CLF", "USN", "eur", "Eur", "EUR ", "978", "", "€"]
-        {
+        for code in ["XAU", "XXX", "XTS", "XDR", "eur", "Eur", "EUR ", "978", "", "€"] {
             assert_eq!(Currency::from_text(code).unwrap_err().code, "currency", "{code}");
         }
     }

@@ -3,7 +3,7 @@
 use palisade_testing::{Call, Reply};
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, TestService, assert_same_answer, text};
+use crate::support::{PASSWORD, Setup, TestService, assert_same_answer, text};
 
 const WRONG: &str = "incorrect horse battery staple";
 
@@ -275,4 +275,35 @@ fn session_id(list: &Reply, is_current: bool) -> String {
     let sessions = list["items"].as_array().unwrap();
     let found = sessions.iter().find(|session| session["current"] == is_current).unwrap();
     text(found, "id").to_owned()
+}
+
+#[tokio::test]
+async fn a_name_that_no_account_can_have_is_refused_like_one_that_none_has() {
+    let app = TestService::start().await;
+    let unknown = app.sign_in("nobody", PASSWORD).await;
+    unknown.assert_status(401);
+
+    for name in ["no-such-user", "a b", "ghost@example.com", "é", &"x".repeat(200)] {
+        assert_same_answer(&app.sign_in(name, PASSWORD).await, &unknown);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_costs_the_owner_no_guesses() {
+    let app = Setup::default()
+        .setting("passwords.workers", "1")
+        .setting("passwords.queue", "1")
+        .start()
+        .await;
+    app.sign_up("ada").await.assert_status(201);
+
+    // Far more than the budget of guesses, all of them right; most find the queue full.
+    for _ in 0..8 {
+        let flood = (0..40).map(|_| app.sign_in("ada", PASSWORD));
+        for reply in futures_util::future::join_all(flood).await {
+            assert!([201, 503].contains(&reply.status()), "{}", reply.status());
+        }
+    }
+
+    app.sign_in("ada", PASSWORD).await.assert_status(201);
 }

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::support::{Setup, TestService};
 
@@ -47,6 +50,38 @@ async fn a_renewed_certificate_is_taken_on_sighup_and_a_broken_one_is_not() {
 
     let second = fs::read_to_string(data.join("certificate.pem")).unwrap();
     assert!(trusts(&app, &second).await && !trusts(&app, &first).await);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_neither_the_service_nor_its_end() {
+    let folder = Setup::default().folder();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_orderdesk"))
+        .arg("serve")
+        .env_clear()
+        .envs(folder.environment())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    let public = loop {
+        let line = stderr.next_line().await.unwrap().unwrap();
+        if line.contains("listening") {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            break line["public"].as_str().unwrap().parse().unwrap();
+        }
+    };
+
+    let client = palisade_testing::Client::http(public);
+    let mut connection = client.connect().await.unwrap();
+    for _ in 0..1_500 {
+        client.get("/nothing").send_on(&mut connection).await.unwrap().assert_status(404);
+    }
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
 }
 
 /// Tells whether the service shows a certificate that `root` vouches for.

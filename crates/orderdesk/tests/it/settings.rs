@@ -318,7 +318,7 @@ async fn the_admin_listener_stays_on_loopback() {
 
 #[tokio::test]
 async fn password_hashing_below_the_floor_is_refused_before_anything_is_made() {
-    for (key, value) in [("memory_kib", "19455"), ("memory_kib", "8"), ("iterations", "1")] {
+    for (key, value) in [("memory_kib", "19455"), ("memory_kib", "12288"), ("iterations", "1")] {
         let folder = Setup::default().setting(&format!("passwords.{key}"), value).folder();
 
         let refused = folder.serve().run().await;
@@ -327,6 +327,23 @@ async fn password_hashing_below_the_floor_is_refused_before_anything_is_made() {
         assert!(said.contains("[passwords]") && said.contains("19456"), "{said}");
         assert_eq!(said.matches("19456").count(), 1, "{said}");
         assert!(!folder.database().exists());
+    }
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_meant_stop_the_start() {
+    for (setting, value) in [
+        ("server.public_url", "not a url"),
+        ("server.public_url", "ftp://orders.example.com"),
+        ("sessions.idle", "13h"),
+        ("passwords.memory_kib", "8"),
+    ] {
+        let folder = Setup::default().setting(setting, value).folder();
+
+        let refused = folder.serve().run().await;
+
+        let variable = format!("ORDERDESK__{}", setting.replace('.', "__").to_uppercase());
+        assert!(refused.assert_code(1).stderr.contains(&variable), "{}", refused.stderr);
     }
 }
 

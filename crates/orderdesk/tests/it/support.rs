@@ -101,7 +101,7 @@ impl Folder {
     /// Describes a command with the settings and secrets of the service in this folder.
     pub(crate) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Program {
         let mut command = orderdesk().args(args).dir(self.path());
-        for (name, value) in self.defaults() {
+        for (name, value) in self.environment() {
             command = command.env(name, value);
         }
         for (name, value) in &self.setup.environment {
@@ -113,7 +113,8 @@ impl Folder {
         command
     }
 
-    fn defaults(&self) -> Vec<(&'static str, String)> {
+    /// Returns the variables that a service in this folder needs, before what the setup says.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let mut defaults = vec![
             ("ORDERDESK__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
             ("ORDERDESK__SERVER__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),

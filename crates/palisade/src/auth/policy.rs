@@ -9,6 +9,7 @@ use http::request::Parts;
 
 use super::{AccountId, Caller, Role, sessions};
 use crate::clock::Clock;
+use crate::config::Reader;
 use crate::crypto::{Token, TokenKind};
 use crate::db::Db;
 use crate::http::{Admission, Audience, FromRef, Policy, Problem, RateLimiter, rate_limited};
@@ -16,13 +17,19 @@ use crate::secret::Secret;
 
 crate::settings! {
     /// How long a sign-in lasts.
-    pub struct SessionsSection in "sessions" {
+    pub struct SessionsSection in "sessions" checked by idle_fits_into_absolute {
         /// A session ends after so long without a request.
         pub idle: Duration = Duration::from_secs(30 * 60),
             in Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
         /// A session ends so long after sign-in, whatever happens.
         pub absolute: Duration = Duration::from_secs(12 * 3600),
             in Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
+    }
+}
+
+fn idle_fits_into_absolute(sessions: &SessionsSection, reader: &mut Reader) {
+    if sessions.idle > sessions.absolute {
+        reader.refuse("sessions", "idle", "at most what sessions.absolute says");
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) async fn find(
 ) -> Result<Option<Session>, DbError> {
     let now = clock.now();
     let found =
-        db.read(async move |tx: &mut Tx<'_>| store::find(tx, hash, (now, idle)).await).await?;
+        db.look_up(async move |tx: &mut Tx<'_>| store::find(tx, hash, (now, idle)).await).await?;
     if let Some(session) = &found
         && session.seen_at.after(SEEN_PRECISION.min(idle / 2)) <= now
     {

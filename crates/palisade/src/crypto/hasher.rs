@@ -58,7 +58,7 @@ crate::settings! {
     pub struct PasswordsSection in "passwords" {
         /// Memory of one hash in KiB. 19456 with 2 iterations is the least that OWASP ASVS 5.0,
         /// appendix C, accepts; weaker settings do not start.
-        pub memory_kib: u32 = 19_456, in 8..=262_144;
+        pub memory_kib: u32 = 19_456, in 12_288..=262_144;
         /// Passes over the memory.
         pub iterations: u32 = 2, in 1..=10;
         /// Lanes of the memory.

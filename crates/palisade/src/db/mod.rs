@@ -54,8 +54,12 @@ pub struct Db {
 struct Inner {
     writer: Writer,
     readers: Readers,
+    lookups: Readers,
     clock: Arc<dyn Clock>,
 }
+
+/// Connections for look-ups: each takes microseconds, so two serve thousands a second.
+const LOOKUPS: usize = 2;
 
 impl Db {
     /// Opens the database, and creates its file (readable by its owner only) if there is none.
@@ -69,8 +73,10 @@ impl Db {
         let opening = tokio::task::spawn_blocking(move || {
             let (location, lock) = Location::prepare(&url, &settings)?;
             let writer = Writer::start(location.clone(), lock, settings.queue)?;
+            let lookups = Readers::new(location.clone(), LOOKUPS, settings.reader_wait);
             let readers = Readers::new(location, settings.readers, settings.reader_wait);
-            Ok(Self { inner: Arc::new(Inner { writer, readers, clock: settings.clock }) })
+            let clock = settings.clock;
+            Ok(Self { inner: Arc::new(Inner { writer, readers, lookups, clock }) })
         });
         opening.await.unwrap_or(Err(DbError::Closed))
     }
@@ -133,6 +139,21 @@ impl Db {
         self.inner.readers.run(work).await?
     }
 
+    /// Runs `work` as [`Db::read`] does, on connections that long reads never hold: for finding a
+    /// few rows by their key, such as the session of a request.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::read`].
+    pub async fn look_up<F, T, E>(&self, work: F) -> Result<T, E>
+    where
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.inner.lookups.run(work).await?
+    }
+
     /// Applies the migrations of `component` that are missing and returns how many those were.
     ///
     /// Each is a transaction of its own. Two processes may do this at once.
@@ -186,6 +207,7 @@ impl Db {
     ///
     /// [`DbError::Closed`] if the writer did not end as it should. Closing twice is no error.
     pub async fn close(&self) -> Result<(), DbError> {
+        self.inner.lookups.close().await;
         self.inner.readers.close().await;
         self.inner.writer.close().await
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
@@ -42,14 +42,14 @@ struct Verdict(Result<(), &'static str>);
 impl Answer for Verdict {
     fn describe(operation: &mut Operation) {
         operation.answers_nothing(200, "All is well.");
+        operation.may_answer(super::problem::OVERLOADED);
     }
 
     fn into_response(self) -> Response {
         match self.0 {
             Ok(()) => plain_json(StatusCode::OK, &json!({"status": "ok"})),
             Err(reason) => {
-                let body = json!({"status": "unavailable", "reason": reason});
-                plain_json(StatusCode::SERVICE_UNAVAILABLE, &body)
+                Problem::overloaded().detail(format!("Not ready: {reason}.")).into_response()
             }
         }
     }

@@ -63,7 +63,7 @@ kinds! {
     BAD_REQUEST = 400, "bad_request", "The request is not well formed.";
     /// The credential is missing, wrong, expired or revoked, or the password is wrong. The answer
     /// is the same for all of these, so that it tells nothing about accounts.
-    AUTHENTICATION_FAILED = 401, "authentication_failed", "You are not signed in.";
+    AUTHENTICATION_FAILED = 401, "authentication_failed", "The credentials are missing or do not hold.";
     /// The caller is known and may not do this.
     FORBIDDEN = 403, "forbidden", "You may not do this.";
     /// There is no such route or thing, or it is not the caller's. The answer is the same for

@@ -185,7 +185,8 @@ impl Shared {
         tokio::select! {
             // A peer that breaks off is no error of ours; nothing here outlives the connection.
             _ = watcher.watch(connection) => {}
-            // Only reached with no request in flight: nothing is cut off.
+            // Only reached with no request being worked on. An answer that the client has not
+            // taken in by then is cut off.
             () = activity.idle_for(self.limits.idle_timeout) => {}
         }
     }

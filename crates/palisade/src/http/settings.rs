@@ -11,7 +11,7 @@ use crate::config::{Rate, Reader, Size, Throttle};
 
 crate::settings! {
     /// Where the service listens, and who stands in front of it.
-    pub struct ServerSection in "server" checked by admin_is_private {
+    pub struct ServerSection in "server" checked by addresses_make_sense {
         /// Address and port of the public listener. Port 0 takes a free one. Off loopback it needs
         /// TLS, or a proxy that is declared in `trusted_proxies`.
         pub listen: SocketAddr = loopback(8443);
@@ -91,10 +91,21 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn admin_is_private(server: &ServerSection, reader: &mut Reader) {
+fn addresses_make_sense(server: &ServerSection, reader: &mut Reader) {
+    if server.public_url.as_deref().is_some_and(|url| !is_base_url(url)) {
+        let expected = "the address of a site such as \"https://orders.example.com\"";
+        reader.refuse("server", "public_url", expected);
+    }
     if !server.admin_listen.ip().is_loopback() {
         reader.refuse("server", "admin_listen", "a loopback address such as \"127.0.0.1:9443\"");
     }
+}
+
+fn is_base_url(url: &str) -> bool {
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    let parsed = url.parse::<http::Uri>().ok().filter(|_| is_web);
+    parsed
+        .is_some_and(|url| url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none())
 }
 
 fn files_are_named(tls: &TlsSection, reader: &mut Reader) {

@@ -27,7 +27,10 @@ pub trait FromQuery: Sized {
 
 /// The decoded parameters of a query string.
 #[derive(Debug)]
-pub struct Parameters(Vec<(String, String)>);
+pub struct Parameters {
+    given: Vec<(String, String)>,
+    taken: Vec<String>,
+}
 
 impl Parameters {
     /// Decodes `query`, the part of the URL behind `?`.
@@ -45,7 +48,7 @@ impl Parameters {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             parameters.push((decoded(name)?, decoded(value)?));
         }
-        Ok(Self(parameters))
+        Ok(Self { given: parameters, taken: Vec::new() })
     }
 
     /// Reads the whole string into a `T`.
@@ -57,24 +60,27 @@ impl Parameters {
     pub fn read<T: FromQuery>(mut self) -> Result<T, Rejection> {
         let mut errors = Errors::default();
         let value = T::from_query(&mut self, &mut errors);
-        for (name, _) in &self.0 {
-            let unknown =
-                Invalid::new("unknown", "This parameter is not known here, or is given twice.");
-            errors.invalid(&Pointer::Root.member(&shortened(name)), unknown);
+        for (name, _) in &self.given {
+            let why = match self.taken.contains(name) {
+                true => Invalid::new("duplicate", "This parameter is given more than once."),
+                false => Invalid::new("unknown", "This parameter is not known here."),
+            };
+            errors.invalid(&Pointer::Root.member(&shortened(name)), why);
         }
         errors.finish(value)
     }
 
     /// Takes the parameter `name` out; a second one of that name stays and is refused.
     pub fn take<T: FromText>(&mut self, name: &str, errors: &mut Errors) -> Option<Option<T>> {
-        let Some(place) = self.0.iter().position(|(known, _)| known == name) else {
+        let Some(place) = self.given.iter().position(|(known, _)| known == name) else {
             return Some(None);
         };
-        let (_, raw) = self.0.remove(place);
+        let (name, raw) = self.given.remove(place);
+        self.taken.push(name.clone());
         match T::from_text(&raw) {
             Ok(value) => Some(Some(value)),
             Err(why) => {
-                errors.invalid(&Pointer::Root.member(name), why);
+                errors.invalid(&Pointer::Root.member(&name), why);
                 None
             }
         }

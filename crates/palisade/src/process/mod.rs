@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use rustix::thread::set_no_new_privs;
 
 crate::choice! {
@@ -62,6 +64,15 @@ pub enum LockdownError {
          does not have; set it to \"best-effort\" to start with what there is"
     )]
     NoFilters,
+}
+
+/// Lets the process have as many descriptors open as the system allows it, and returns how many
+/// those are. The soft limit is often 1024 for the sake of old programs.
+pub fn raise_descriptor_limit() -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// Locks the process down; must run before other threads are started.

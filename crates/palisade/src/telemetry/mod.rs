@@ -3,6 +3,10 @@
 //! Events of the service and of this library are shown from the level that is set; those of
 //! other libraries from `warn`, because they know nothing of what must not be logged.
 
+mod lines;
+
+pub use lines::Log;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -44,9 +48,9 @@ crate::settings! {
     }
 }
 
-/// Sends events to standard error from now on; `service` is the service's crate name. A second
-/// call in one process changes nothing.
-pub fn start(service: &'static str, log: &LogSection) {
+/// Gathers events from now on, and writes them to standard error from [`Log::begin`] on; `service`
+/// is the service's crate name. Only the first call in a process gets the events.
+pub fn start(service: &'static str, log: &LogSection) -> Log {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -58,7 +62,8 @@ pub fn start(service: &'static str, log: &LogSection) {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("palisade", level)
         .with_target(service, level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let (queue, writer) = Log::new();
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let registry = tracing_subscriber::registry().with(targets);
     let started = match log.format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
@@ -67,4 +72,5 @@ pub fn start(service: &'static str, log: &LogSection) {
     if started.is_err() {
         tracing::debug!("events are already being logged");
     }
+    queue
 }
