@@ -79,13 +79,8 @@ async fn an_address_too_long_is_414_and_one_that_fits_is_not() {
     };
 
     wire_one(&app, get(8_000)).await.assert_problem(404, "not_found");
-    for length in [8_001, 20_000, 63_000, 66_000, 100_000] {
-        let answer = wire_one(&app, get(length)).await;
-        match length {
-            ..60_000 => answer.assert_problem(414, "uri_too_long"),
-            _ if answer.status == 414 => answer.assert_problem(414, "uri_too_long"),
-            _ => answer.assert_problem(431, "headers_too_large"),
-        };
+    for length in [8_001, 20_000, 63_000, 66_000, 100_000, 300_000] {
+        wire_one(&app, get(length)).await.assert_problem(414, "uri_too_long");
     }
 }
 

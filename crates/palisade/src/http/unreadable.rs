@@ -19,11 +19,14 @@ pub(super) struct Explaining<IO> {
     app: App,
     /// What stands for a bare refusal and is not written yet.
     explanation: Vec<u8>,
+    /// Whether the first line of the present request has come to its end. If a head is too large
+    /// before that, it is its address that is too long.
+    has_line: bool,
 }
 
 impl<IO> Explaining<IO> {
     pub(super) fn new(stream: IO, app: App) -> Self {
-        Self { stream, app, explanation: Vec::new() }
+        Self { stream, app, explanation: Vec::new(), has_line: false }
     }
 }
 
@@ -48,7 +51,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Explaining<IO> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.has_line = self.has_line || new.contains(&b'\n');
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -61,12 +68,17 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Explaining<IO> {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_explain(context))?;
         let Some((before, refusal)) = split_refusal(bytes) else {
+            self.has_line = false;
             return Pin::new(&mut self.stream).poll_write(context, bytes);
         };
         if !before.is_empty() {
             return Pin::new(&mut self.stream).poll_write(context, before);
         }
-        self.explanation = self.app.explain(refusal.status);
+        let status = match refusal.status {
+            431 if !self.has_line => 414,
+            status => status,
+        };
+        self.explanation = self.app.explain(status);
         Poll::Ready(Ok(bytes.len()))
     }
 
