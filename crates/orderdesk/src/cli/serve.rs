@@ -26,17 +26,25 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let secrets = ServiceSecrets::read(&environment)?;
     drop(environment);
-    let tls =
-        tls_files(&settings, dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path))?;
+    let folder = dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path).to_owned();
+    let given = given_files(&settings)?;
     let bound = Bound::bind(settings.server.listen, settings.server.admin_listen)?;
     let (locked, report) = bound.lock_down(settings.sandbox.mode)?;
     tell(&report);
     let start = async || -> anyhow::Result<_> {
         log.begin()?;
+        // Beside the first password hash: each takes as long as all the rest of a first start.
+        let is_wanted = settings.tls.mode == TlsMode::SelfSigned;
+        let made = is_wanted
+            .then(|| tokio::task::spawn_blocking(move || self_signed(&folder, SystemClock.now())));
         let parts = Parts::start(&settings, &secrets).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
         }
+        let tls = match made {
+            Some(made) => Some(made.await?.context("[tls]")?),
+            None => given,
+        };
         Ok((parts.applications(&settings, tls)?, parts))
     };
     match locked.run(start, Parts::stop) {
@@ -87,18 +95,17 @@ fn check(settings: &Settings, is_dev: bool) -> anyhow::Result<()> {
     }
 }
 
-/// Returns where the certificate and key are; a self-signed one is made in `folder` if need be.
-fn tls_files(settings: &Settings, folder: &Path) -> anyhow::Result<Option<TlsFiles>> {
+/// Returns the certificate and key that the settings name, once they are seen to be good.
+fn given_files(settings: &Settings) -> anyhow::Result<Option<TlsFiles>> {
     let tls = &settings.tls;
-    match tls.mode {
-        TlsMode::Off => Ok(None),
-        TlsMode::SelfSigned => Ok(Some(self_signed(folder, SystemClock.now()).context("[tls]")?)),
-        TlsMode::Files => {
-            let (Some(certificate), Some(key)) = (tls.certificate.clone(), tls.key.clone()) else {
-                bail!("tls.mode = \"files\" needs tls.certificate and tls.key");
-            };
-            Ok(Some(TlsFiles { certificate, key }))
+    match (tls.mode, tls.certificate.clone(), tls.key.clone()) {
+        (TlsMode::Off | TlsMode::SelfSigned, _, _) => Ok(None),
+        (TlsMode::Files, Some(certificate), Some(key)) => {
+            let files = TlsFiles { certificate, key };
+            files.load().context("[tls]")?;
+            Ok(Some(files))
         }
+        (TlsMode::Files, _, _) => bail!("tls.mode = \"files\" needs tls.certificate and tls.key"),
     }
 }
 
