@@ -84,6 +84,30 @@ async fn a_log_that_nobody_reads_stops_neither_the_service_nor_its_end() {
     assert!(ended.unwrap().unwrap().success());
 }
 
+#[tokio::test]
+async fn no_more_connections_are_held_than_there_are_descriptors_for() {
+    let folder = Setup::default().folder();
+    let program = env!("CARGO_BIN_EXE_orderdesk");
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", "ulimit -n 160; exec \"$0\" serve", program])
+        .env_clear()
+        .envs(folder.environment())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+
+    let warning = loop {
+        let line = stderr.next_line().await.unwrap().unwrap();
+        if line.contains("ulimit -n") {
+            break line;
+        }
+    };
+
+    assert!(warning.contains("\"wanted\":4096") && warning.contains("\"most\":96"), "{warning}");
+}
+
 /// Tells whether the service shows a certificate that `root` vouches for.
 async fn trusts(app: &TestService, root: &str) -> bool {
     let client = palisade_testing::Client::https(app.service.public(), root.as_bytes()).unwrap();

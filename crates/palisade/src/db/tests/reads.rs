@@ -37,7 +37,7 @@ async fn a_read_sees_one_snapshot() {
 }
 
 #[tokio::test]
-async fn reads_past_the_limit_are_refused_in_time() {
+async fn reads_past_the_limit_are_refused_in_time_and_look_ups_go_on() {
     let test = TestDb::open_with(|settings| {
         settings.readers = 1;
         settings.reader_wait = Duration::ZERO;
@@ -52,6 +52,7 @@ async fn reads_past_the_limit_are_refused_in_time() {
     pause.reached();
 
     assert!(matches!(test.db.read(ids).await, Err(DbError::Overloaded)));
+    test.db.look_up(ids).await.expect("look-ups have connections of their own");
 
     pause.end();
     reading.await.unwrap();
