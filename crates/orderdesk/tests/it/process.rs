@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 
-use crate::support::{Setup, TestService};
+use crate::support::{Folder, Setup, TestService};
 
 #[tokio::test]
 async fn a_crash_leaves_no_core_file_and_nothing_gains_privileges() {
@@ -55,14 +56,7 @@ async fn a_renewed_certificate_is_taken_on_sighup_and_a_broken_one_is_not() {
 #[tokio::test]
 async fn a_log_that_nobody_reads_stops_neither_the_service_nor_its_end() {
     let folder = Setup::default().folder();
-    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_orderdesk"))
-        .arg("serve")
-        .env_clear()
-        .envs(folder.environment())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut child = started(&folder, "exec \"$0\" serve");
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
     let public = loop {
         let line = stderr.next_line().await.unwrap().unwrap();
@@ -87,15 +81,7 @@ async fn a_log_that_nobody_reads_stops_neither_the_service_nor_its_end() {
 #[tokio::test]
 async fn no_more_connections_are_held_than_there_are_descriptors_for() {
     let folder = Setup::default().folder();
-    let program = env!("CARGO_BIN_EXE_orderdesk");
-    let mut child = tokio::process::Command::new("/bin/sh")
-        .args(["-c", "ulimit -n 160; exec \"$0\" serve", program])
-        .env_clear()
-        .envs(folder.environment())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut child = started(&folder, "ulimit -n 160; exec \"$0\" serve");
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
 
     let warning = loop {
@@ -106,6 +92,18 @@ async fn no_more_connections_are_held_than_there_are_descriptors_for() {
     };
 
     assert!(warning.contains("\"wanted\":4096") && warning.contains("\"most\":96"), "{warning}");
+}
+
+/// Starts the service by a line of shell, with its log in a pipe that the test reads or not.
+fn started(folder: &Folder, line: &str) -> Child {
+    tokio::process::Command::new("/bin/sh")
+        .args(["-c", line, env!("CARGO_BIN_EXE_orderdesk")])
+        .env_clear()
+        .envs(folder.environment())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// Tells whether the service shows a certificate that `root` vouches for.
