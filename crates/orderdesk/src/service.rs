@@ -12,7 +12,6 @@ use palisade::http::{
     Api, App, Introduction, Kind, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles,
     TlsMode,
 };
-use palisade::secret::Secret;
 use palisade::service::Applications;
 use serde_json::Value;
 
@@ -178,7 +177,7 @@ impl Parts {
                 session_tokens: SESSION,
                 idle: settings.sessions.idle,
                 absolute: settings.sessions.absolute,
-                machine_keys: secrets.api_keys.iter().map(Secret::clone).collect(),
+                machine_keys: secrets.api_keys.clone(),
                 machine_role: OPERATOR.clone(),
                 per_account: settings.rate.per_account.rate().and_then(RateLimiter::of),
             },

@@ -159,7 +159,8 @@ pub fn check_password(password: &Password, username: &str, email: &str) -> Resul
 
 /// Opens a session for whoever proves to be `username`.
 ///
-/// `None` is a name that no account can have. Every refusal pays for one hash through the same queue, so that the time tells nothing.
+/// `None` is a name that no account can have. Every refusal pays for one hash through the same
+/// queue, so that the time tells nothing.
 ///
 /// # Errors
 ///

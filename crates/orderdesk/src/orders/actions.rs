@@ -6,7 +6,7 @@ use std::sync::Arc;
 use palisade::auth::{AccountId, Caller};
 use palisade::clock::{Clock, Timestamp};
 use palisade::db::{Db, DbError, Tx};
-use palisade::http::FromRef;
+use palisade::http::{FromRef, IfMatch};
 use palisade::id::Id;
 
 use super::store::{self, Entry, Filter};
@@ -81,18 +81,6 @@ pub enum Step {
     Cancel(Option<Reason>),
 }
 
-/// Decides whether the order still has the version that the caller wants to change.
-pub trait Precondition: Clone + Send + Sync + 'static {
-    /// Tells whether a step on this version may go on.
-    fn holds(&self, version: u32) -> bool;
-}
-
-impl Precondition for palisade::http::IfMatch {
-    fn holds(&self, version: u32) -> bool {
-        self.check(version).is_ok()
-    }
-}
-
 /// Places an order and returns it.
 ///
 /// # Errors
@@ -131,7 +119,7 @@ pub async fn take(
     orders: &Orders,
     caller: &Caller,
     id: OrderId,
-    (step, precondition): (Step, impl Precondition),
+    (step, if_match): (Step, IfMatch),
 ) -> Result<AnyOrder, StepError> {
     let scope = Scope::of(caller).ok_or(StepError::Unknown)?;
     let canceller = if caller.is(&OPERATOR) { Canceller::Operator } else { Canceller::Owner };
@@ -139,18 +127,19 @@ pub async fn take(
     orders
         .db
         .write(async move |tx: &mut Tx<'_>| -> Result<AnyOrder, StepError> {
-            let order = store::find(tx, scope, id).await?.ok_or(StepError::Unknown)?;
-            if !precondition.holds(order.facts().version.number()) {
-                return Err(StepError::OtherVersion);
+            // If somebody else moves the order on meanwhile, the step is judged anew. An order
+            // takes at most two steps, so the third look is the last that can find it moved.
+            for _ in 0..3 {
+                let order = store::find(tx, scope, id).await?.ok_or(StepError::Unknown)?;
+                if !if_match.holds(order.facts().version.number()) {
+                    return Err(StepError::OtherVersion);
+                }
+                let from = order.status();
+                let (action, next) = apply(order, step.clone(), canceller, now)?;
+                if store::advance(tx, from, &next, (action, actor)).await? {
+                    return Ok(next);
+                }
             }
-            let from = order.status();
-            let (action, next) = apply(order, step.clone(), canceller, now)?;
-            if store::advance(tx, from, &next, (action, actor)).await? {
-                return Ok(next);
-            }
-            // Somebody else moved it on since it was read: judge the step on what it is now.
-            let moved = store::find(tx, scope, id).await?.ok_or(StepError::Unknown)?;
-            apply(moved, step.clone(), canceller, now)?;
             Err(StepError::OtherVersion)
         })
         .await

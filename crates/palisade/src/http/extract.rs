@@ -56,16 +56,12 @@ pub struct PathText(pub String);
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
-    /// Refuses when the client named a version and `version` is another one.
-    ///
-    /// # Errors
-    ///
-    /// 412 `precondition_failed`.
-    pub fn check(&self, version: u32) -> Result<(), Problem> {
-        let Some(wanted) = &self.0 else { return Ok(()) };
+    /// Tells whether a change of `version` may go on: the client named it, any, or none. If not,
+    /// the answer is 412 `precondition_failed`.
+    pub fn holds(&self, version: u32) -> bool {
+        let Some(wanted) = &self.0 else { return true };
         let current = entity_tag(version);
-        let holds = wanted.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
-        if holds { Ok(()) } else { Err(Problem::new(problem::PRECONDITION_FAILED)) }
+        wanted.split(',').map(str::trim).any(|tag| tag == "*" || tag == current)
     }
 }
 
