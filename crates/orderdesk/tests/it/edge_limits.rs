@@ -183,10 +183,17 @@ async fn a_head_that_does_not_come_closes_the_connection() {
 
 #[tokio::test]
 async fn a_connection_on_which_nothing_comes_is_closed() {
-    let app = Setup::default().setting("limits.idle_timeout", "300ms").start().await;
+    // The kit gives up after 10 s, and the other of the two is left at 10 s or more.
+    for limit in ["limits.header_timeout", "limits.idle_timeout"] {
+        let app = Setup::default().setting(limit, "300ms").start().await;
+        let preface = "PRI * HTTP/2.0\r\n";
+        let started = std::time::Instant::now();
 
-    for request in ["", "PRI * HTTP/2.0\r\n"] {
-        assert_eq!(raw(app.service.public(), request).await, b"");
+        for request in ["", preface, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
+            let answer = raw(app.service.public(), request).await;
+            assert!(!answer.starts_with(b"HTTP"), "{request:?}");
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(9), "{limit}");
     }
 }
 
@@ -216,21 +223,25 @@ async fn connections_of_one_address_are_limited() {
 #[tokio::test]
 async fn what_is_more_than_the_service_holds_at_a_time_is_503() {
     let app = Setup::default().setting("limits.in_flight", "1").start().await;
-    let mut held = TcpStream::connect(app.service.public()).await.unwrap();
     let head = "POST /users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 2\r\n\r\n{";
-    held.write_all(head.as_bytes()).await.unwrap();
 
+    // One of the two is turned away; if it was the one that is to be held, it is sent again.
     let client = app.client();
     let turned_away = async {
         loop {
-            let reply = client.get("/openapi.json").send().await;
-            if reply.status() != 200 {
-                break reply;
+            let mut held = TcpStream::connect(app.service.public()).await.unwrap();
+            held.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..50 {
+                let reply = client.get("/openapi.json").send().await;
+                if reply.status() != 200 {
+                    return (held, reply);
+                }
             }
         }
     };
-    let reply = tokio::time::timeout(Duration::from_secs(10), turned_away).await.unwrap();
+    let (mut held, reply) =
+        tokio::time::timeout(Duration::from_secs(10), turned_away).await.unwrap();
 
     let answer = Answer::from(&reply);
     answer.assert_problem(503, "overloaded");

@@ -31,7 +31,8 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// Most connections at a time for one IPv4 address or IPv6 /64; further ones are closed.
     pub connections_per_ip: usize,
-    /// Longest time for a TLS handshake, and for the head of an HTTP/1.1 request to arrive.
+    /// Longest time for a TLS handshake, for the first request of a connection, and for the head
+    /// of every HTTP/1.1 request to arrive.
     pub header_timeout: Duration,
     /// Longest time a connection may stay open with no request in flight.
     pub idle_timeout: Duration,
@@ -187,7 +188,7 @@ impl Shared {
             _ = watcher.watch(connection) => {}
             // Only reached with no request being worked on. An answer that the client has not
             // taken in by then is cut off.
-            () = activity.idle_for(self.limits.idle_timeout) => {}
+            () = activity.is_idle(&self.limits) => {}
         }
     }
 
@@ -212,7 +213,15 @@ impl Shared {
 
 /// When a connection last had a request in flight.
 #[derive(Debug)]
-struct Activity(Mutex<(usize, Instant)>);
+struct Activity(Mutex<State>);
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    in_flight: usize,
+    since: Instant,
+    /// Whether a request has come at all.
+    is_used: bool,
+}
 
 /// A request in flight.
 struct Busy(Arc<Activity>);
@@ -225,7 +234,7 @@ impl Drop for Busy {
 
 impl Activity {
     fn new() -> Self {
-        Self(Mutex::new((0, Instant::now())))
+        Self(Mutex::new(State { in_flight: 0, since: Instant::now(), is_used: false }))
     }
 
     fn begin(self: &Arc<Self>) -> Busy {
@@ -235,15 +244,18 @@ impl Activity {
 
     fn change(&self, count: impl Fn(usize) -> usize) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = (count(state.0), Instant::now());
+        let in_flight = count(state.in_flight);
+        *state = State { in_flight, since: Instant::now(), is_used: true };
     }
 
-    /// Waits until nothing was in flight for `span`.
-    async fn idle_for(&self, span: Duration) {
+    /// Waits until no first request came for `limits.header_timeout`, or nothing was in flight
+    /// for `limits.idle_timeout` since the last one.
+    async fn is_idle(&self, limits: &ConnectionLimits) {
         loop {
-            let (in_flight, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = if in_flight == 0 { since.elapsed() } else { Duration::ZERO };
-            match span.checked_sub(idle) {
+            let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let span = if state.is_used { limits.idle_timeout } else { limits.header_timeout };
+            let idle = if state.in_flight == 0 { state.since.elapsed() } else { Duration::ZERO };
+            match span.min(limits.idle_timeout).checked_sub(idle) {
                 Some(rest) if !rest.is_zero() => tokio::time::sleep(rest).await,
                 _ => return,
             }

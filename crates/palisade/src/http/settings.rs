@@ -61,8 +61,8 @@ crate::settings! {
         pub header_bytes: Size = Size::kib(16), in Size::kib(1)..=Size::kib(48);
         /// Most header lines of a request.
         pub header_count: usize = 64, in 8..=256;
-        /// Longest time for a TLS handshake, and for a request's head to arrive. On HTTP/1.1 it
-        /// also bounds the wait for the next request on an open connection.
+        /// Longest time for a TLS handshake, for the first request of a connection, and for the
+        /// head of every HTTP/1.1 request to arrive. On HTTP/1.1 it also bounds the wait for the next request on an open connection.
         pub header_timeout: Duration = Duration::from_secs(10),
             in Duration::from_millis(100)..=Duration::from_secs(300);
         /// Longest time for a request's body to arrive.
