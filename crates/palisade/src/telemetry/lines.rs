@@ -1,54 +1,108 @@
 //! Log lines on their way out: requests hand them over and never wait for who reads them.
 //!
-//! The queue is bounded. What does not fit is counted, and the count is told once there is room.
+//! Lines gather in one buffer, and a thread writes out what has gathered a hundred times a second
+//! at most, so that a busy service pays for a line with a copy and not with a system call. The
+//! buffer is bounded. What does not fit is counted, and the count is told once there is room.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait: some seconds of a busy service, a few MiB at most.
-const MOST_LINES: usize = 8192;
+/// Bytes of lines that may wait: some seconds of a busy service.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Capacity that an emptied buffer keeps.
+const KEPT_BYTES: usize = 256 * 1024;
+/// How long lines gather before they are written.
+const GATHER: Duration = Duration::from_millis(10);
 /// Longest that the end of the process waits for somebody to read what is left.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-enum Message {
-    Line(Vec<u8>),
-    Flush(SyncSender<()>),
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// Something is there to be written.
+    filled: Condvar,
+    /// Everything was written.
+    emptied: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    dropped: u64,
+    dropped_ever: u64,
+    /// Whether the thread sleeps until it is woken.
+    is_asleep: bool,
+    is_writing: bool,
+    is_ending: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.waiting.len().saturating_add(line.len()) > MOST_BYTES {
+            state.dropped += 1;
+            state.dropped_ever += 1;
+            return;
+        }
+        state.waiting.extend_from_slice(line);
+        if std::mem::take(&mut state.is_asleep) {
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits for lines and takes all of them, with the number of those that were dropped. `None`
+    /// at the end.
+    fn take(&self, spare: Vec<u8>) -> Option<(Vec<u8>, u64)> {
+        let mut state = self.lock();
+        state.is_writing = false;
+        loop {
+            if !state.waiting.is_empty() || state.dropped > 0 {
+                state.is_writing = true;
+                let dropped = std::mem::take(&mut state.dropped);
+                return Some((std::mem::replace(&mut state.waiting, spare), dropped));
+            }
+            self.emptied.notify_all();
+            if state.is_ending {
+                return None;
+            }
+            state.is_asleep = true;
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets lines gather, unless the end has come.
+    fn gather(&self) {
+        let state = self.lock();
+        let is_going_on = |state: &mut State| !state.is_ending;
+        drop(self.filled.wait_timeout_while(state, GATHER, is_going_on));
+    }
 }
 
 /// The log of this process. Dropping it writes out what is left.
 #[derive(Debug)]
 #[must_use = "dropping it ends the log"]
 pub struct Log {
-    sender: SyncSender<Message>,
-    receiver: Option<Receiver<Message>>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Message")
-    }
+    queue: Arc<Queue>,
+    is_begun: bool,
 }
 
 /// The end of the queue that events are written to.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
-    sender: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
-}
+pub(super) struct Lines(Arc<Queue>);
 
 impl Log {
     /// Makes the queue; lines wait in it until [`Log::begin`].
     pub(super) fn new() -> (Self, Lines) {
-        let (sender, receiver) = sync_channel(MOST_LINES);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lines = Lines { sender: sender.clone(), dropped: Arc::clone(&dropped) };
-        (Self { sender, receiver: Some(receiver), dropped }, lines)
+        let queue = Arc::new(Queue::default());
+        (Self { queue: Arc::clone(&queue), is_begun: false }, Lines(queue))
     }
 
     /// Starts the thread that writes. Call it once the process is locked down, because a thread
@@ -58,43 +112,59 @@ impl Log {
     ///
     /// The operating system refuses a thread.
     pub fn begin(&mut self) -> io::Result<()> {
-        let Some(receiver) = self.receiver.take() else { return Ok(()) };
-        let dropped = Arc::clone(&self.dropped);
-        let thread = std::thread::Builder::new().name("log-writer".into());
-        thread.spawn(move || write_out(&receiver, &dropped, &mut io::stderr()))?;
+        if !self.is_begun {
+            let queue = Arc::clone(&self.queue);
+            let thread = std::thread::Builder::new().name("log-writer".into());
+            thread.spawn(move || write_out(&queue, &mut io::stderr()))?;
+            self.is_begun = true;
+        }
         Ok(())
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if let Some(receiver) = self.receiver.take() {
+        let mut state = self.queue.lock();
+        state.is_ending = true;
+        if !self.is_begun {
             // The thread was never started: the start failed, and this is why.
-            while let Ok(Message::Line(line)) = receiver.try_recv() {
-                io::stderr().write_all(&line).ok();
-            }
+            let lines = std::mem::take(&mut state.waiting);
+            drop(state);
+            io::stderr().write_all(&lines).ok();
             return;
         }
-        let (done, is_done) = sync_channel(1);
-        if self.sender.try_send(Message::Flush(done)).is_ok() {
-            is_done.recv_timeout(LAST_WAIT).ok();
-        }
+        self.queue.filled.notify_all();
+        let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
+        drop(self.queue.emptied.wait_timeout_while(state, LAST_WAIT, is_busy));
     }
 }
 
-fn write_out(receiver: &Receiver<Message>, dropped: &AtomicU64, out: &mut impl Write) {
-    while let Ok(message) = receiver.recv() {
-        let missing = dropped.swap(0, Ordering::Relaxed);
-        if missing > 0 {
+fn write_out(queue: &Queue, out: &mut impl Write) {
+    let mut spare = Vec::new();
+    while let Some((mut lines, dropped)) = queue.take(spare) {
+        if dropped > 0 {
             let line = serde_json::json!({"level": "WARN", "message": "log lines were dropped",
-                "count": missing});
+                "count": dropped});
             writeln!(out, "{line}").ok();
         }
-        match message {
-            // Whoever closed standard error does not want to know.
-            Message::Line(line) => drop(out.write_all(&line)),
-            Message::Flush(done) => drop(done.try_send(())),
-        }
+        // Whoever closed standard error does not want to know.
+        out.write_all(&lines).ok();
+        lines.clear();
+        lines.shrink_to(KEPT_BYTES);
+        spare = lines;
+        queue.gather();
+    }
+}
+
+impl Lines {
+    /// Hands over one whole line.
+    pub(super) fn push(&self, line: &[u8]) {
+        self.0.push(line);
+    }
+
+    /// Returns how many lines did not fit so far.
+    pub(super) fn dropped_ever(&self) -> u64 {
+        self.0.lock().dropped_ever
     }
 }
 
@@ -109,9 +179,7 @@ impl<'a> MakeWriter<'a> for Lines {
 /// Each call hands over one line: that is how events are written.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.sender.try_send(Message::Line(line.to_vec())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.push(line);
         Ok(line.len())
     }
 
@@ -127,19 +195,50 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_and_told() {
         let (log, lines) = Log::new();
-        for number in 0..MOST_LINES + 3 {
-            (&lines).write_all(format!("{number}\n").as_bytes()).unwrap();
+        let line = [b"x".repeat(1023), vec![b'\n']].concat();
+        for _ in 0..MOST_BYTES / line.len() + 3 {
+            lines.push(&line);
         }
 
-        let receiver = { log }.receiver.take().unwrap();
-        drop(lines);
+        log.queue.lock().is_ending = true;
         let mut out = Vec::new();
-        let dropped = AtomicU64::new(3);
-        write_out(&receiver, &dropped, &mut out);
+        write_out(&log.queue, &mut out);
 
         let text = String::from_utf8(out).unwrap();
         let (first, rest) = text.split_once('\n').unwrap();
         assert!(first.contains("\"count\":3"), "{first}");
-        assert_eq!(rest.lines().count(), MOST_LINES);
+        assert_eq!(rest.lines().count(), MOST_BYTES / line.len());
+        assert_eq!(lines.dropped_ever(), 3);
+    }
+
+    #[test]
+    fn lines_of_many_threads_come_out_whole_and_each_once() {
+        let (log, lines) = Log::new();
+        let queue = Arc::clone(&log.queue);
+        let writer = std::thread::spawn(move || {
+            let mut out = Vec::new();
+            write_out(&queue, &mut out);
+            String::from_utf8(out).unwrap()
+        });
+
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let lines = lines.clone();
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        lines.push(format!("{thread} {number}\n").as_bytes());
+                    }
+                });
+            }
+        });
+        log.queue.lock().is_ending = true;
+        log.queue.filled.notify_all();
+
+        let written = writer.join().unwrap();
+        let mut seen: Vec<&str> = written.lines().collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 2000);
+        assert!(seen.iter().all(|line| line.split(' ').count() == 2));
     }
 }

@@ -3,8 +3,10 @@
 //! Events of the service and of this library are shown from the level that is set; those of
 //! other libraries from `warn`, because they know nothing of what must not be logged.
 
+mod access;
 mod lines;
 
+pub use access::{AccessLine, access, dropped_lines};
 pub use lines::Log;
 
 use tracing::level_filters::LevelFilter;
@@ -63,14 +65,16 @@ pub fn start(service: &'static str, log: &LogSection) -> Log {
         .with_target("palisade", level)
         .with_target(service, level);
     let (queue, writer) = Log::new();
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = writer.clone();
+    let events = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let registry = tracing_subscriber::registry().with(targets);
     let started = match log.format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(events.json().flatten_event(true)).try_init(),
+        LogFormat::Text => registry.with(events).try_init(),
     };
-    if started.is_err() {
-        tracing::debug!("events are already being logged");
+    match started {
+        Ok(()) => access::start(lines, log.format, level >= LevelFilter::INFO),
+        Err(_) => tracing::debug!("events are already being logged"),
     }
     queue
 }
