@@ -215,6 +215,7 @@ impl Parts {
             tls,
             limits: settings.limits.connections(),
             lifecycle,
+            grace: settings.shutdown.grace,
             drain: settings.shutdown.drain,
         })
     }

@@ -65,7 +65,7 @@
 //! # async fn main() {
 //! // Without a socket, as in a test:
 //! use palisade::config::Throttle;
-//! use palisade::http::{App, Lifecycle, LimitsSection, ServerSection};
+//! use palisade::http::{App, Lifecycle, LimitsSection, RequestBody, ServerSection};
 //!
 //! let edge = LimitsSection::default().public_edge(&ServerSection::default(), Throttle::Off);
 //! let app = App::new(api(), &(), edge, Lifecycle::new());
@@ -73,9 +73,9 @@
 //!     let request = http::Request::post("/greetings")
 //!         .header("Host", "localhost")
 //!         .header("Content-Type", "application/json")
-//!         .body(axum::body::Body::from(format!(r#"{{"name": "{name}"}}"#)))
+//!         .body(RequestBody::whole(format!(r#"{{"name": "{name}"}}"#)))
 //!         .unwrap();
-//!     app.respond(request, ([127, 0, 0, 1], 40_000).into()).await
+//!     app.respond(request, [127, 0, 0, 1].into()).await
 //! };
 //!
 //! assert_eq!(ask("Ada").await.status(), 200);
@@ -94,7 +94,7 @@
 //!
 //! use palisade::config::{Environment, Rate, Throttle, load};
 //! use palisade::http::health::{self, Health};
-//! use palisade::http::{App, Lifecycle, LimitsSection, ServerSection};
+//! use palisade::http::{App, InheritedSockets, Lifecycle, LimitsSection, ServerSection};
 //! use palisade::process::SandboxSection;
 //! use palisade::service::{Applications, Bound, ShutdownSection};
 //! use palisade::telemetry::{self, LogSection};
@@ -117,10 +117,13 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let settings = load::<Settings>(None, &Environment::of_process())?.into_settings();
+//!     let environment = Environment::of_process();
+//!     let settings = load::<Settings>(None, &environment)?.into_settings();
 //!     telemetry::start("greeter", &settings.log);
 //!
-//!     let bound = Bound::bind(settings.server.listen, settings.server.admin_listen)?;
+//!     let inherited = InheritedSockets::take(&environment);
+//!     let (public, admin) = (&settings.server.listen, &settings.server.admin_listen);
+//!     let bound = Bound::bind(public, admin, inherited)?;
 //!     let (locked_down, report) = bound.lock_down(settings.sandbox.mode)?;
 //!     tracing::info!(%report, "locked down");
 //!
@@ -138,6 +141,7 @@
 //!             tls: None,
 //!             limits: settings.limits.connections(),
 //!             lifecycle,
+//!             grace: settings.shutdown.grace,
 //!             drain: settings.shutdown.drain,
 //!         };
 //!         Ok((applications, ()))

@@ -5,13 +5,16 @@
 //! not reach threads that already run.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
-use crate::http::{App, ConnectionLimits, Lifecycle, Phase, Server, TlsAcceptorSource};
+use crate::http::{
+    App, ConnectionLimits, InheritedSockets, Lifecycle, ListenAddress, ListenAddresses, Phase,
+    Server, Socket, TlsAcceptorSource,
+};
 use crate::process::{LockdownError, Report, Sandbox, lock_down};
 
 crate::settings! {
@@ -20,14 +23,17 @@ crate::settings! {
         /// Longest time for requests in flight to finish after SIGTERM or SIGINT.
         pub drain: Duration = Duration::from_secs(20),
             in Duration::from_millis(100)..=Duration::from_secs(600);
+        /// How long requests are still taken after that signal, while `/ready` says no already: as
+        /// long as a load balancer needs to look. Without one there is nothing to wait for.
+        pub grace: Duration = Duration::ZERO, in Duration::ZERO..=Duration::from_secs(300);
     }
 }
 
 /// Sockets that are bound and not yet served.
 #[derive(Debug)]
 pub struct Bound {
-    public: TcpListener,
-    admin: TcpListener,
+    public: Vec<Socket>,
+    admin: Socket,
 }
 
 /// Why a listener cannot be bound.
@@ -35,21 +41,44 @@ pub struct Bound {
 #[error("cannot listen on {address} ({setting}): {source}")]
 pub struct BindError {
     setting: &'static str,
-    address: SocketAddr,
+    address: ListenAddress,
     source: std::io::Error,
 }
 
+/// Permissions of a public Unix socket: the service's account and its group, to which the proxy
+/// in front belongs.
+const PUBLIC_SOCKET_MODE: u32 = 0o660;
+/// Permissions of the admin's Unix socket: the service's account.
+const ADMIN_SOCKET_MODE: u32 = 0o600;
+
 impl Bound {
-    /// Binds the public and the admin listener; port 0 takes a free one.
+    /// Binds the public listeners and the admin's, or takes them from `inherited`.
     ///
     /// # Errors
     ///
     /// The address that cannot be bound, with the setting that names it.
-    pub fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, BindError> {
-        Ok(Self {
-            public: listen("server.listen", public)?,
-            admin: listen("server.admin_listen", admin)?,
-        })
+    pub fn bind(
+        public: &ListenAddresses,
+        admin: &ListenAddress,
+        mut inherited: InheritedSockets,
+    ) -> Result<Self, BindError> {
+        let mut bind = |setting, address: &ListenAddress, mode| {
+            let failed = |source| BindError { setting, address: address.clone(), source };
+            Socket::bind(address, mode, &mut inherited).map_err(failed)
+        };
+        let public = public.0.iter().map(|one| bind("server.listen", one, PUBLIC_SOCKET_MODE));
+        let public = public.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { public, admin: bind("server.admin_listen", admin, ADMIN_SOCKET_MODE)? })
+    }
+
+    /// Returns the public addresses that were really bound and that other machines can reach.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn reachable_from_outside(&self) -> Result<Vec<ListenAddress>, std::io::Error> {
+        let all: Vec<_> = self.public.iter().map(Socket::address).collect::<Result<_, _>>()?;
+        Ok(all.into_iter().filter(|address| !address.is_local()).collect())
     }
 
     /// Locks the process down.
@@ -61,14 +90,6 @@ impl Bound {
         let report = lock_down(mode)?;
         Ok((LockedDown { sockets: self }, report))
     }
-}
-
-fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map_err(|source| BindError { setting, address, source })
 }
 
 /// A process that is ready to start threads and serve.
@@ -90,7 +111,9 @@ pub struct Applications {
     pub limits: ConnectionLimits,
     /// Told when the service is ready and when it drains.
     pub lifecycle: Lifecycle,
-    /// Longest time for what is in flight when the end is asked for.
+    /// How long requests are still taken when the end is asked for.
+    pub grace: Duration,
+    /// Longest time for what is in flight after that.
     pub drain: Duration,
 }
 
@@ -162,10 +185,11 @@ async fn reload_on(mut hangup: Signal, tls: Option<Arc<TlsAcceptorSource>>) {
 }
 
 struct Serving {
-    public: tokio::task::JoinHandle<()>,
-    admin: tokio::task::JoinHandle<()>,
+    public: JoinHandle<std::io::Result<()>>,
+    admin: JoinHandle<std::io::Result<()>>,
     lifecycle: Lifecycle,
     admin_lifecycle: Lifecycle,
+    grace: Duration,
     drain: Duration,
 }
 
@@ -174,34 +198,31 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 impl Serving {
     fn begin(sockets: Bound, applications: Applications) -> Result<Self, std::io::Error> {
-        let Applications { public, admin, tls, limits, lifecycle, drain } = applications;
-        let addresses = (sockets.public.local_addr()?, sockets.admin.local_addr()?);
+        let Applications { public, admin, tls, limits, lifecycle, grace, drain } = applications;
+        let addresses: Vec<_> =
+            sockets.public.iter().map(Socket::address).collect::<Result<_, _>>()?;
+        let admin_address = sockets.admin.address()?;
         let admin_lifecycle = Lifecycle::new();
-        let public = Server {
-            listener: tokio::net::TcpListener::from_std(sockets.public)?,
-            tls,
-            app: public,
-            limits: limits.clone(),
-        };
-        let admin = Server {
-            listener: tokio::net::TcpListener::from_std(sockets.admin)?,
-            tls: None,
-            app: admin,
-            limits,
-        };
+        let public = Server { sockets: sockets.public, tls, app: public, limits: limits.clone() };
+        let admin = Server { sockets: vec![sockets.admin], tls: None, app: admin, limits };
         let serving = Self {
             public: tokio::spawn(public.run(lifecycle.clone())),
             admin: tokio::spawn(admin.run(admin_lifecycle.clone())),
             lifecycle,
             admin_lifecycle,
+            grace,
             drain,
         };
         serving.lifecycle.enter(Phase::Ready);
-        announce(addresses);
+        announce(&addresses, &admin_address);
         Ok(serving)
     }
 
     async fn end(self) {
+        if !self.grace.is_zero() {
+            self.lifecycle.enter(Phase::Leaving);
+            tokio::time::sleep(self.grace).await;
+        }
         self.lifecycle.enter(Phase::Draining);
         if tokio::time::timeout(self.drain, self.public).await.is_err() {
             tracing::warn!("requests were still in flight when the time to drain was over");
@@ -212,11 +233,13 @@ impl Serving {
 }
 
 /// Tells whoever started the process which addresses were bound, whatever the log shows.
-fn announce((public, admin): (SocketAddr, SocketAddr)) {
+fn announce(public: &[ListenAddress], admin: &ListenAddress) {
+    let all: Vec<String> = public.iter().map(ListenAddress::to_string).collect();
     let line = serde_json::json!({
         "message": "listening",
-        "public": public.to_string(),
+        "public": all.first(),
         "admin": admin.to_string(),
+        "listeners": all,
     });
     // Nobody may be reading standard error, which is no reason not to serve.
     writeln!(std::io::stderr().lock(), "{line}").ok();

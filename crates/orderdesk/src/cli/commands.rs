@@ -10,8 +10,9 @@ use palisade::clock::SystemClock;
 use palisade::config::{self, Environment, KeyMaterial, Loaded, SecretError, Secrets};
 use palisade::crypto::{HashSettings, Hasher, Password};
 use palisade::db::{Db, Purpose};
+use palisade::http::ListenAddress;
 use palisade::input::FromText;
-use palisade::outbound::probe;
+use palisade::outbound::{ProbeTarget, probe};
 
 use super::{password, print};
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
@@ -154,10 +155,17 @@ pub(super) fn print_openapi(file: Option<&Path>) -> anyhow::Result<()> {
 
 pub(super) fn health(file: Option<&Path>, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
     let address = match address {
-        Some(address) => address,
-        None => settings(file)?.0.server.admin_listen,
+        Some(address) => ProbeTarget::Tcp(address),
+        None => match settings(file)?.0.server.admin_listen {
+            ListenAddress::Tcp(address) => ProbeTarget::Tcp(address),
+            ListenAddress::Unix(path) => ProbeTarget::Unix(path),
+            ListenAddress::Inherited(_) => bail!(
+                "server.admin_listen is a socket of systemd, whose address the settings do not \
+                 have: say --url"
+            ),
+        },
     };
-    match probe(address, "/ready")? {
+    match probe(&address, "/ready")? {
         200 => print("ready\n").map(|()| ExitCode::SUCCESS),
         status => bail!("not ready: {address} answered {status}"),
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::{Environment, Loaded, Origin};
 use palisade::crypto::HashSettings;
-use palisade::http::{TlsFiles, TlsMode, self_signed};
+use palisade::http::{InheritedSockets, ListenAddress, TlsFiles, TlsMode, self_signed};
 use palisade::process::{Report, raise_descriptor_limit};
 use palisade::service::{Bound, ServeError};
 use palisade::telemetry;
@@ -25,10 +25,16 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     fit_connections(&mut settings);
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let secrets = ServiceSecrets::read(&environment)?;
+    let inherited = InheritedSockets::take(&environment);
     drop(environment);
     let folder = dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path).to_owned();
     let given = given_files(&settings)?;
-    let bound = Bound::bind(settings.server.listen, settings.server.admin_listen)?;
+    let bound = Bound::bind(&settings.server.listen, &settings.server.admin_listen, inherited)?;
+    // What systemd bound is only known now.
+    bound
+        .reachable_from_outside()?
+        .iter()
+        .try_for_each(|one| check_outside(one, &settings, is_dev))?;
     let (locked, report) = bound.lock_down(settings.sandbox.mode)?;
     tell(&report);
     let start = async || -> anyhow::Result<_> {
@@ -69,10 +75,14 @@ fn effective(loaded: Loaded<Settings>, is_dev: bool) -> Settings {
 /// Refuses what would put clients in danger, before anything is opened or made.
 fn check(settings: &Settings, is_dev: bool) -> anyhow::Result<()> {
     HashSettings::from(&settings.passwords).check().context("[passwords]")?;
-    let address = settings.server.listen;
-    if address.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
+    let listeners = settings.server.listen.0.iter();
+    listeners
+        .filter(|address| !address.is_local())
+        .try_for_each(|address| check_outside(address, settings, is_dev))
+}
+
+/// Refuses to serve other machines in a way that would put clients in danger.
+fn check_outside(address: &ListenAddress, settings: &Settings, is_dev: bool) -> anyhow::Result<()> {
     if is_dev {
         bail!(
             "server.listen = \"{address}\" is not on loopback, and --dev serves nobody else: \

@@ -147,7 +147,7 @@ where
     }
 
     fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a> {
-        Box::pin(async move {
+        Admission::when(async move {
             let auth = Auth::from_ref(state);
             let caller = auth.authenticate(parts).await?;
             let limiter = auth.0.settings.per_account.as_ref();

@@ -1,13 +1,12 @@
 //! What handlers answer: JSON with its status, headers and schema.
 
-use axum::body::Body;
-use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Operation, Problem, problem};
+use super::{Answer, AnswerBody, Operation, Problem, Response};
 use crate::input::{Schema, string_schema};
 
 /// 200 with a JSON body.
@@ -53,7 +52,7 @@ impl<T: Serialize + Schema> Answer for Json<T> {
         operation.answers::<T>(200, "Done.");
     }
 
-    fn into_response(self) -> Response {
+    fn into_response(self) -> Result<Response, Problem> {
         written(StatusCode::OK, &self.0)
     }
 }
@@ -65,12 +64,12 @@ impl<T: Serialize + Schema> Answer for Created<T> {
         operation.answer_header(201, "Location", "The path of the new thing.", location);
     }
 
-    fn into_response(self) -> Response {
-        let mut response = written(StatusCode::CREATED, &self.body);
+    fn into_response(self) -> Result<Response, Problem> {
+        let mut response = written(StatusCode::CREATED, &self.body)?;
         if let Ok(location) = HeaderValue::from_str(&self.location) {
             response.headers_mut().insert(LOCATION, location);
         }
-        response
+        Ok(response)
     }
 }
 
@@ -79,10 +78,10 @@ impl Answer for NoContent {
         operation.answers_nothing(204, "Done.");
     }
 
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
+    fn into_response(self) -> Result<Response, Problem> {
+        let mut response = Response::new(AnswerBody::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        response
+        Ok(response)
     }
 }
 
@@ -93,12 +92,12 @@ impl<A: Answer> Answer for Versioned<A> {
         operation.every_success_header("ETag", "The version, for If-Match.", &tag);
     }
 
-    fn into_response(self) -> Response {
-        let mut response = self.answer.into_response();
+    fn into_response(self) -> Result<Response, Problem> {
+        let mut response = self.answer.into_response()?;
         if let Ok(tag) = HeaderValue::from_str(&entity_tag(self.version)) {
             response.headers_mut().insert(ETAG, tag);
         }
-        response
+        Ok(response)
     }
 }
 
@@ -129,18 +128,15 @@ pub(crate) fn entity_tag(version: u32) -> String {
     format!("\"{version}\"")
 }
 
-fn written<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => {
-            let mut response = Response::new(Body::from(bytes));
-            *response.status_mut() = status;
-            let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            response
-        }
-        Err(error) => {
-            use axum::response::IntoResponse;
-            Problem::new(problem::INTERNAL).caused_by(error).into_response()
-        }
-    }
+fn written<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, Problem> {
+    let bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
+    Ok(json_response(status, bytes))
+}
+
+/// Makes an answer of JSON that was written already.
+pub(super) fn json_response(status: StatusCode, bytes: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(AnswerBody::whole(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::response::Response;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Anyone, Api, Json, Kind, Operation, PathText, Problem, Route};
+use super::answer::json_response;
+use super::{Answer, Anyone, Api, Json, Kind, Operation, PathText, Problem, Response, Route};
 use crate::input::Schema;
 
 /// How the OpenAPI document introduces the service.
@@ -59,12 +59,11 @@ impl Answer for Written {
         operation.answers::<Anything>(200, "The OpenAPI 3.1 document.");
     }
 
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.0));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-        response
+    fn into_response(self) -> Result<Response, Problem> {
+        let mut response = json_response(StatusCode::OK, self.0);
+        let public = HeaderValue::from_static("public, max-age=300");
+        response.headers_mut().insert(CACHE_CONTROL, public);
+        Ok(response)
     }
 }
 
@@ -103,19 +102,7 @@ fn document_route<S: Clone + Send + Sync + 'static>(document: Bytes) -> super::E
         .about("Returns this document.")
         .tagged("documents")
         .policy(Anyone)
-        .handle(move |_: Nothing| std::future::ready(Ok::<_, Problem>(Written(document.clone()))))
-}
-
-/// An argument that reads nothing.
-#[derive(Debug, Clone, Copy)]
-struct Nothing;
-
-impl<S: Sync> super::Extract<S> for Nothing {
-    fn describe(_: &mut Operation) {}
-
-    async fn extract(_: &mut super::Request, _: &S) -> Result<Self, Problem> {
-        Ok(Self)
-    }
+        .handle(move || std::future::ready(Ok::<_, Problem>(Written(document.clone()))))
 }
 
 fn explain(kinds: &[&'static Kind], code: &PathText) -> Result<Json<Explanation>, Problem> {

@@ -1,13 +1,15 @@
 //! The extractors: bounded JSON bodies, query strings, ids from the path, preconditions.
 
-use axum::body::Body as RawBody;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::answer::entity_tag;
-use super::{Extract, Operation, Problem, problem};
+use super::payload::BodyError;
+use super::routes::PathParameters;
+use super::{ClientAddress, Extract, Operation, Problem, RequestBody, problem};
 use crate::id::Id;
 use crate::input::{FromJson, FromQuery, Parameters, QueryError, Rejection, Schema, read_json};
 
@@ -17,17 +19,24 @@ use crate::input::{FromJson, FromQuery, Parameters, QueryError, Rejection, Schem
 pub struct Request {
     /// The method, path, headers and what the guard and the policy have added.
     pub parts: Parts,
-    pub(crate) body: Option<RawBody>,
-    pub(crate) limits: BodyLimits,
+    pub(super) body: Option<RequestBody>,
+    pub(super) limits: BodyLimits,
+    pub(super) parameters: PathParameters,
+    pub(super) client: ClientAddress,
 }
 
-/// How much body a route reads, and how long it waits for it.
+impl Request {
+    /// Returns the address that limits and decisions use.
+    pub fn client(&self) -> ClientAddress {
+        self.client
+    }
+}
+
+/// How much body a route reads.
 #[derive(Debug, Clone, Copy)]
-pub struct BodyLimits {
+pub(super) struct BodyLimits {
     /// Largest body in bytes.
-    pub bytes: usize,
-    /// Longest time from the first read until the last byte.
-    pub timeout: std::time::Duration,
+    pub(super) bytes: usize,
 }
 
 /// A validated JSON body.
@@ -112,7 +121,7 @@ impl<S: Sync, T: 'static> Extract<S> for PathId<T> {
     }
 
     async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {
-        let id = path_parameter(&request.parts, "id").and_then(|text| Id::parse(&text));
+        let id = path_parameter(request, "id").and_then(Id::parse);
         id.map(Self).ok_or_else(Problem::not_found)
     }
 }
@@ -123,7 +132,8 @@ impl<S: Sync> Extract<S> for PathText {
     }
 
     async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {
-        path_parameter(&request.parts, "code").map(Self).ok_or_else(Problem::not_found)
+        let code = path_parameter(request, "code").ok_or_else(Problem::not_found)?;
+        Ok(Self(code.to_owned()))
     }
 }
 
@@ -157,14 +167,9 @@ fn read_query<T: FromQuery>(query: Option<&str>) -> Result<T, Problem> {
     })
 }
 
-/// The parameters that the router took from the path.
-#[derive(Debug, Clone)]
-pub(crate) struct PathParameters(pub(crate) Vec<(String, String)>);
-
-fn path_parameter(parts: &Parts, name: &str) -> Option<String> {
-    let PathParameters(parameters) = parts.extensions.get()?;
-    let (_, value) = parameters.iter().find(|(known, _)| known == name)?;
-    Some(value.clone())
+fn path_parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let (_, value) = request.parameters.iter().find(|(known, _)| known == name)?;
+    Some(value)
 }
 
 fn check_json(parts: &Parts) -> Result<(), Problem> {
@@ -193,9 +198,9 @@ fn wrong_media_type() -> Problem {
 }
 
 /// Reads the body up to the route's limits; the limit bites while reading, not after.
-async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
+async fn read(request: &mut Request) -> Result<Bytes, Problem> {
     let limits = request.limits;
-    let Some(body) = request.body.take() else { return Ok(Vec::new()) };
+    let Some(body) = request.body.take() else { return Ok(Bytes::new()) };
     let too_large = || {
         let detail = format!("This route takes at most {} bytes.", limits.bytes);
         Problem::new(problem::BODY_TOO_LARGE).detail(detail)
@@ -204,31 +209,35 @@ async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
     if usize::try_from(announced).map_or(true, |announced| announced > limits.bytes) {
         return Err(too_large());
     }
-    let gathered = gather(body, limits.bytes);
-    match tokio::time::timeout(limits.timeout, gathered).await {
-        Err(_) => Err(Problem::new(problem::REQUEST_TIMEOUT)),
-        Ok(Err(Gathering::Broken)) => {
-            Err(Problem::new(problem::BAD_REQUEST)
-                .detail("The body broke off or is framed wrongly."))
+    gather(body, limits.bytes).await.map_err(|error| match error {
+        Gathering::TooLarge => too_large(),
+        Gathering::Unreadable(BodyError::TooSlow) => Problem::new(problem::REQUEST_TIMEOUT),
+        Gathering::Unreadable(BodyError::Broken) => {
+            Problem::new(problem::BAD_REQUEST).detail("The body broke off or is framed wrongly.")
         }
-        Ok(Err(Gathering::TooLarge)) => Err(too_large()),
-        Ok(Ok(bytes)) => Ok(bytes),
-    }
+    })
 }
 
 enum Gathering {
     TooLarge,
-    Broken,
+    Unreadable(BodyError),
 }
 
-async fn gather(mut body: RawBody, most: usize) -> Result<Vec<u8>, Gathering> {
-    let mut bytes = Vec::new();
+async fn gather(mut body: RequestBody, most: usize) -> Result<Bytes, Gathering> {
+    let mut gathered = BytesMut::new();
+    let mut first = Bytes::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Gathering::Broken)?.into_data() else { continue };
-        if bytes.len() + data.len() > most {
+        let Ok(data) = frame.map_err(Gathering::Unreadable)?.into_data() else { continue };
+        if first.len() + gathered.len() + data.len() > most {
             return Err(Gathering::TooLarge);
         }
-        bytes.extend_from_slice(&data);
+        // Most bodies come in one piece, which need not be copied.
+        if first.is_empty() && gathered.is_empty() {
+            first = data;
+            continue;
+        }
+        gathered.extend_from_slice(&std::mem::take(&mut first));
+        gathered.extend_from_slice(&data);
     }
-    Ok(bytes)
+    Ok(if gathered.is_empty() { first } else { gathered.freeze() })
 }

@@ -5,29 +5,33 @@
 //! 1. a request id, kept from a trusted proxy only;
 //! 2. the form of the request: `Host`, length of the address, size of the headers;
 //! 3. the client's address, by the proxies that are declared;
-//! 4. refusal while draining or when too many requests are in flight;
-//! 5. the handler, within the request's deadline, a panic contained;
+//! 4. refusal while draining, when too many requests are in flight, or when too much of what was
+//!    answered is not read;
+//! 5. the route, its rate limits, and the handler within the request's deadline, a panic contained;
 //! 6. the problem's body, the security headers, and one line in the log.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
 use ipnet::IpNet;
-use tower::ServiceExt;
 
+use super::activity::Activity;
 use super::address::{ClientAddress, client_address};
+use super::deadline::{Arrival, Outcome, Pace, Timed};
+use super::extract::BodyLimits;
+use super::headers::Headers;
+use super::host::check_host;
+use super::panics;
 use super::rate::{AddressPrefix, RateLimiter};
-use super::route::Template;
-use super::{Api, Lifecycle, Phase, Problem, problem};
+use super::request_id::RequestId;
+use super::routes::{Lookup, Mounted, Routes};
+use super::{AnswerBody, Api, Lifecycle, Phase, Problem, Request, RequestBody, Response, problem};
+use crate::telemetry::{self, AccessLine};
 
 /// The limits and circumstances of one listener's requests.
 #[derive(Debug)]
@@ -36,7 +40,9 @@ pub struct EdgeSettings {
     pub body_bytes: usize,
     /// Longest time a body may take to arrive.
     pub body_timeout: Duration,
-    /// Longest time from the head of a request to its answer.
+    /// Least speed of a body in bytes a second, once it had some seconds to get going.
+    pub least_bytes_per_second: u64,
+    /// Longest time from the head of a request to its answer, unless a route states its own.
     pub request_timeout: Duration,
     /// Largest sum of the lengths of all header names and values, in bytes.
     pub header_bytes: usize,
@@ -46,6 +52,8 @@ pub struct EdgeSettings {
     pub uri_bytes: usize,
     /// Most requests that are worked on at a time.
     pub in_flight: usize,
+    /// Most bytes of answers that wait for their clients to read them.
+    pub unsent_bytes: usize,
     /// Peers whose `X-Forwarded-For` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The limit on requests by address that all routes share.
@@ -56,37 +64,35 @@ pub struct EdgeSettings {
     pub serves_while_draining: bool,
 }
 
-/// What the guard and the routes share.
+/// A whole application behind its guard; a clone is the same one.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Edge {
+struct Inner {
+    routes: Routes,
     settings: EdgeSettings,
+    headers: Headers,
     lifecycle: Lifecycle,
     in_flight: AtomicUsize,
+    unsent: Arc<AtomicUsize>,
 }
 
-impl Edge {
-    pub(super) fn body_bytes(&self) -> usize {
-        self.settings.body_bytes
-    }
+/// Keeps count of the requests that are worked on.
+struct InFlight<'a>(&'a AtomicUsize);
 
-    /// A body that is too slow is told so before the whole request runs out of time.
-    pub(super) fn body_timeout(&self) -> Duration {
-        self.settings.body_timeout.min(self.settings.request_timeout / 10 * 9)
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
+}
 
-    /// Counts the request against the shared limit and the route's own.
-    pub(super) fn check_rate(
-        &self,
-        parts: &http::request::Parts,
-        route: Option<&RateLimiter>,
-    ) -> Result<(), Problem> {
-        let Some(ClientAddress(address)) = parts.extensions.get().copied() else { return Ok(()) };
-        let client = AddressPrefix::of(address);
-        for limiter in self.settings.per_ip.iter().chain(route) {
-            limiter.check(client).map_err(rate_limited)?;
-        }
-        Ok(())
-    }
+/// What the guard knows of a request besides the request.
+struct Context<'a> {
+    id: RequestId,
+    started: Instant,
+    client: ClientAddress,
+    activity: &'a Activity,
 }
 
 /// Answers a client that is over its rate; `wait` is rounded up to whole seconds.
@@ -95,322 +101,221 @@ pub(crate) fn rate_limited(wait: Duration) -> Problem {
     Problem::new(problem::RATE_LIMITED).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
-/// A whole application behind its guard.
-#[derive(Debug, Clone)]
-pub struct App {
-    router: axum::Router,
-    edge: Arc<Edge>,
-}
-
-/// Keeps count of the requests that are worked on.
-struct InFlight<'a>(&'a AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl App {
     /// Puts `api` behind the guard.
-    pub fn new<S: Clone + Send + Sync + 'static>(
+    ///
+    /// # Panics
+    ///
+    /// If two routes are the same, or a path is not one.
+    pub fn new<S: Send + Sync + Clone + 'static>(
         api: Api<S>,
         state: &S,
         settings: EdgeSettings,
         lifecycle: Lifecycle,
     ) -> Self {
-        let edge = Arc::new(Edge { settings, lifecycle, in_flight: AtomicUsize::new(0) });
-        Self { router: api.into_router(state, &edge), edge }
+        let headers = Headers::new(settings.strict_transport);
+        let routes = api.into_routes(state);
+        let (in_flight, unsent) = (AtomicUsize::new(0), Arc::default());
+        Self(Arc::new(Inner { routes, settings, headers, lifecycle, in_flight, unsent }))
     }
 
-    /// Answers one request.
-    pub async fn respond(&self, request: http::Request<Body>, peer: SocketAddr) -> Response {
-        let started = Instant::now();
-        let (mut parts, body) = request.into_parts();
-        let settings = &self.edge.settings;
-        let peer_ip = peer.ip().to_canonical();
-        let is_proxy = settings.trusted_proxies.iter().any(|network| network.contains(&peer_ip));
-        let id = request_id(&parts.headers, is_proxy);
-        let (method, version) = (parts.method.clone(), parts.version);
+    /// Answers one request of `peer` without a connection, as a test does.
+    pub async fn respond(&self, request: http::Request<RequestBody>, peer: IpAddr) -> Response {
+        self.answer(request, peer.to_canonical(), &Activity::new()).await
+    }
 
-        let mut response = match self.check(&mut parts, peer_ip) {
-            Ok(()) => self.dispatch(http::Request::from_parts(parts, body), &id).await,
-            Err(problem) => problem.into_response(),
+    /// Answers one request of a connection.
+    pub(super) async fn answer(
+        &self,
+        request: http::Request<RequestBody>,
+        peer: IpAddr,
+        activity: &Activity,
+    ) -> Response {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let is_from_proxy = self.is_proxy(peer);
+        let id = RequestId::of(&parts.headers, is_from_proxy);
+        let client = client_address(peer, &parts.headers, &self.0.settings.trusted_proxies);
+        let context = Context { id, started, client, activity };
+        let (method, is_http1) = (parts.method.clone(), parts.version <= Version::HTTP_11);
+        let mut route = NO_ROUTE;
+        let outcome = match self.check(&parts) {
+            Ok(()) => self.dispatch(&context, parts, body, &mut route).await,
+            Err(problem) => Err(problem),
         };
-        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            if let Some(cause) = problem.cause() {
-                tracing::error!(request_id = %id, code = problem.kind().code, cause, "request failed");
-            }
-            response = with_body(response, &problem, &id);
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(problem) => self.refusal(&problem, &context.id),
+        };
+        if method == Method::HEAD {
+            leave_body_out(&mut response);
         }
-        self.write_headers(&mut response, &id, version);
-        log(&response, &id, method.as_str(), started);
+        let is_last = is_http1 && self.0.lifecycle.phase() == Phase::Draining;
+        self.0.headers.complete(response.headers_mut(), &context.id, is_last);
+        telemetry::access(&AccessLine {
+            request_id: context.id.as_str(),
+            method: method_name(&method),
+            route,
+            status: response.status().as_u16(),
+            duration: started.elapsed(),
+        });
         response
     }
 
-    /// Writes, as HTTP/1.1, the answer to a request that the parser could not read and refused
-    /// with `status`. It is the last one on its connection.
+    /// Tells whether the word of `peer` is taken for whom it asks.
+    pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.0.settings.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Returns the count of bytes of answers that nobody has read.
+    pub(super) fn unsent(&self) -> &Arc<AtomicUsize> {
+        &self.0.unsent
+    }
+
+    /// Tells whether half of the memory for answers is filled with what nobody reads.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.0.unsent.load(Relaxed) > self.0.settings.unsent_bytes / 2
+    }
+
+    /// Writes, as HTTP/1.1, the answer to a request that never became one and is refused with
+    /// `status`. It is the last one on its connection.
     pub(super) fn explain(&self, status: u16) -> Vec<u8> {
         let started = Instant::now();
         let kind = match status {
+            408 => problem::REQUEST_TIMEOUT,
             414 => problem::URI_TOO_LONG,
             431 => problem::HEADERS_TOO_LARGE,
             _ => problem::BAD_REQUEST,
         };
-        let (id, problem) = (request_id(&HeaderMap::new(), false), Problem::new(kind));
-        let body = problem.document(&id);
-        let mut response = problem.render(&id);
-        self.write_headers(&mut response, &id, Version::HTTP_11);
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let (id, problem) = (RequestId::random(), Problem::new(kind));
+        let body = problem.document(id.as_str());
+        let mut response = problem.render(id.as_str());
+        self.0.headers.complete(response.headers_mut(), &id, true);
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
 
         let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
         for (name, value) in response.headers() {
             bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
         bytes.extend([b"\r\n", body.as_slice()].concat());
-        log(&response, &id, "none", started);
+        telemetry::access(&AccessLine {
+            request_id: id.as_str(),
+            method: "none",
+            route: NO_ROUTE,
+            status: response.status().as_u16(),
+            duration: started.elapsed(),
+        });
         bytes
     }
 
-    fn check(&self, parts: &mut http::request::Parts, peer: IpAddr) -> Result<(), Problem> {
-        let settings = &self.edge.settings;
+    fn check(&self, parts: &Parts) -> Result<(), Problem> {
+        let settings = &self.0.settings;
         check_host(parts)?;
         if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > settings.uri_bytes
         {
             return Err(Problem::new(problem::URI_TOO_LONG));
         }
-        let bytes: usize =
-            parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        if parts.headers.len() > settings.header_count || bytes > settings.header_bytes {
+        if parts.headers.len() > settings.header_count
+            || header_bytes(&parts.headers) > settings.header_bytes
+        {
             return Err(Problem::new(problem::HEADERS_TOO_LARGE));
         }
-        parts.extensions.insert(client_address(peer, &parts.headers, &settings.trusted_proxies));
-        if self.edge.lifecycle.phase() == Phase::Draining && !settings.serves_while_draining {
+        let is_draining = self.0.lifecycle.phase() == Phase::Draining;
+        let is_full = self.0.unsent.load(Relaxed) > settings.unsent_bytes;
+        if (is_draining && !settings.serves_while_draining) || is_full {
             return Err(Problem::overloaded());
         }
         Ok(())
     }
 
-    async fn dispatch(&self, request: http::Request<Body>, id: &str) -> Response {
-        let settings = &self.edge.settings;
-        let in_flight = InFlight(&self.edge.in_flight);
-        if in_flight.0.fetch_add(1, Ordering::Relaxed) >= settings.in_flight {
-            return Problem::overloaded().into_response();
+    async fn dispatch(
+        &self,
+        context: &Context<'_>,
+        parts: Parts,
+        mut body: RequestBody,
+        template: &mut &'static str,
+    ) -> Result<Response, Problem> {
+        let settings = &self.0.settings;
+        let in_flight = InFlight(&self.0.in_flight);
+        if in_flight.0.fetch_add(1, Relaxed) >= settings.in_flight {
+            return Err(Problem::overloaded());
         }
-        let answer = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
-        match tokio::time::timeout(settings.request_timeout, answer).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Err(panic)) => {
-                let text = panic_text(panic.as_ref());
-                tracing::error!(request_id = id, panic = text, "handler panicked");
-                Problem::new(problem::INTERNAL).into_response()
+        let (route, parameters) = match self.0.routes.find(&parts.method, parts.uri.path()) {
+            Lookup::Found(route, parameters) => (route, parameters),
+            Lookup::NotFound => return Err(Problem::not_found()),
+            Lookup::OtherMethods(allowed) => {
+                return Err(Problem::new(problem::METHOD_NOT_ALLOWED).allowing(allowed.clone()));
             }
-            Err(_) => {
-                let detail =
-                    "The request was not done in time; what it asked for may still happen.";
-                Problem::overloaded().detail(detail).into_response()
+        };
+        *template = route.template;
+        self.check_rate(context, route)?;
+        let allowed = route.within.unwrap_or(settings.request_timeout);
+        // A body that is too slow is told so before the whole request runs out of time.
+        let total = route.within.unwrap_or(settings.body_timeout).min(allowed / 10 * 9);
+        let pace = Pace { total, least_bytes_per_second: settings.least_bytes_per_second };
+        let arrival = body.paced(|| Arrival::new(context.started, pace));
+        let limits = BodyLimits { bytes: route.body_bytes.unwrap_or(settings.body_bytes) };
+        let request =
+            Request { parts, body: Some(body), limits, parameters, client: context.client };
+        let until = context.started.checked_add(allowed).unwrap_or(context.started);
+        let work = Timed::new(route.work.work(request), until, arrival, &context.activity.timers);
+        match work.await {
+            Outcome::Done(outcome) => outcome,
+            Outcome::Panicked(panic) => {
+                let what = panics::describe(panic.as_ref());
+                tracing::error!(request_id = context.id.as_str(), panic = what, "handler panicked");
+                Err(Problem::new(problem::INTERNAL))
             }
+            Outcome::Late => Err(Problem::overloaded()
+                .detail("The request was not done in time; what it asked for may still happen.")),
         }
     }
 
-    fn write_headers(&self, response: &mut Response, id: &str, version: Version) {
-        let draining = self.edge.lifecycle.phase() == Phase::Draining;
-        let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(id) {
-            headers.insert("x-request-id", id);
+    /// Counts the request against the shared limit and the route's own.
+    fn check_rate(&self, context: &Context<'_>, route: &Mounted) -> Result<(), Problem> {
+        let client = AddressPrefix::of(context.client.0);
+        for limiter in self.0.settings.per_ip.iter().chain(route.limiter.as_deref()) {
+            limiter.check_when(client, context.started).map_err(rate_limited)?;
         }
-        for (name, value) in SECURITY_HEADERS {
-            headers.insert(name, value.clone());
-        }
-        if !headers.contains_key(CACHE_CONTROL) {
-            headers.insert(CACHE_CONTROL, NO_STORE);
-        }
-        if self.edge.settings.strict_transport {
-            headers.insert(http::header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
-        }
-        if draining && version <= Version::HTTP_11 {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+        Ok(())
     }
-}
 
-fn log(response: &Response, id: &str, method: &str, started: Instant) {
-    let route = response.extensions().get::<Template>().map_or("none", |found| found.0);
-    tracing::info!(
-        target: "palisade::access",
-        request_id = %id,
-        method,
-        route,
-        status = response.status().as_u16(),
-        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "request"
-    );
-}
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const STRICT_TRANSPORT: HeaderValue =
-    HeaderValue::from_static("max-age=63072000; includeSubDomains");
-
-/// An API answers with data, never with a page: nothing in it may run, load or be framed
-/// (OWASP ASVS 3.4).
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        http::header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
-        ),
-    ),
-];
-
-/// Replaces the empty body of a problem by its document, keeping the headers it came with.
-fn with_body(mut bare: Response, problem: &Problem, id: &str) -> Response {
-    let mut response = problem.render(id);
-    for (name, value) in bare.headers() {
-        if name != CONTENT_LENGTH && name != CONTENT_TYPE {
-            response.headers_mut().insert(name, value.clone());
+    /// Turns a problem into the answer that shows it, and its cause into a line of the log.
+    fn refusal(&self, problem: &Problem, id: &RequestId) -> Response {
+        if let Some(cause) = problem.cause() {
+            let code = problem.kind().code;
+            tracing::error!(request_id = id.as_str(), code, cause, "request failed");
         }
-    }
-    std::mem::swap(response.extensions_mut(), bare.extensions_mut());
-    response
-}
-
-/// Returns the id that names this request in the answer and in the log: 1 to 64 of
-/// `[A-Za-z0-9._-]` from a trusted proxy, 128 random bits otherwise.
-fn request_id(headers: &HeaderMap, from_proxy: bool) -> String {
-    if from_proxy {
-        let mut given = headers.get_all("x-request-id").iter();
-        if let (Some(id), None) = (given.next(), given.next()) {
-            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-            if let Ok(text) = id.to_str()
-                && (1..=64).contains(&text.len())
-                && text.as_bytes().iter().all(is_plain)
-            {
-                return text.to_owned();
-            }
-        }
-    }
-    let mut random = [0_u8; 16];
-    // Without randomness the id is not unique, which harms only the search in the log.
-    getrandom::fill(&mut random).ok();
-    data_encoding::HEXLOWER.encode(&random)
-}
-
-/// Exactly one well-formed host (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
-fn check_host(parts: &http::request::Parts) -> Result<(), Problem> {
-    let refuse = |detail: &'static str| Err(Problem::new(problem::BAD_REQUEST).detail(detail));
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
-        return refuse("There is more than one Host header.");
-    }
-    let target = parts.uri.authority();
-    if target.is_some_and(|target| !is_host(target.as_str())) {
-        return refuse("The host in the request's target is malformed.");
-    }
-    match (host.map(HeaderValue::to_str), target) {
-        (None, Some(_)) if parts.version == Version::HTTP_2 => Ok(()),
-        (None, _) => refuse("The Host header is missing."),
-        (Some(Ok(host)), Some(target)) if is_host(host) && !same_host(host, target) => {
-            refuse("The Host header and the request's target name different hosts.")
-        }
-        (Some(Ok(host)), _) if is_host(host) => Ok(()),
-        (Some(_), _) => refuse("The Host header is malformed."),
+        problem.render(id.as_str())
     }
 }
 
-fn same_host(host: &str, target: &Authority) -> bool {
-    host.eq_ignore_ascii_case(target.as_str())
+const NO_ROUTE: &str = "none";
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// A name, an IPv4 address or an IPv6 address in brackets, and a port if there is a colon. The
-/// grammar of RFC 3986 allows more in a name; nobody has such a host, and a log or a cache that
-/// reads it otherwise would be fooled.
-fn is_host(text: &str) -> bool {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
-        _ => (text, None),
-    };
-    let is_port =
-        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let is_name = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => (1..=LONGEST_HOST).contains(&name.len()) && name.bytes().all(is_plain),
-    };
-    is_name && port.is_none_or(is_port)
-}
-
-/// Longest name that DNS knows (RFC 1035, section 2.3.4).
-const LONGEST_HOST: usize = 255;
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
-}
-
-/// Answers `HEAD` and `GET` alike for a status that has no body; used by the health routes.
-pub(crate) fn plain_json(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(version: Version, target: &str, hosts: &[&str]) -> bool {
-        let mut request = http::Request::builder().version(version).uri(target);
-        for host in hosts {
-            request = request.header(HOST, *host);
-        }
-        check_host(&request.body(()).unwrap().into_parts().0).is_ok()
+/// The answer to HEAD: what GET answers, without the body (RFC 9110, section 9.3.2).
+fn leave_body_out(response: &mut Response) {
+    if let Some(length) = response.body().length() {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
+    *response.body_mut() = AnswerBody::default();
+}
 
-    #[test]
-    fn exactly_one_well_formed_host_is_asked_for() {
-        for good in ["x", "x:1", "localhost:8443", "127.0.0.1", "[::1]:443", "a.example.com"] {
-            assert!(verdict(Version::HTTP_11, "/", &[good]), "{good}");
-        }
-        for bad in ["", "a b", "a/b", "user@x", "x:99999", "x:", "x:y", "a,b", "[::1", "#", "?"] {
-            assert!(!verdict(Version::HTTP_11, "/", &[bad]), "{bad}");
-        }
-        assert!(!verdict(Version::HTTP_11, "/", &[]));
-        assert!(!verdict(Version::HTTP_11, "/", &["x", "x"]));
-    }
-
-    #[test]
-    fn a_target_with_a_host_must_name_the_same_one() {
-        assert!(verdict(Version::HTTP_2, "https://x/", &[]));
-        assert!(!verdict(Version::HTTP_11, "http://x/", &[]));
-        assert!(verdict(Version::HTTP_11, "http://X:80/", &["x:80"]));
-        assert!(!verdict(Version::HTTP_2, "https://x/", &["y"]));
-        assert!(!verdict(Version::HTTP_11, "http://evil/", &["x"]));
-    }
-
-    #[test]
-    fn a_request_id_is_kept_only_from_a_proxy_and_only_if_it_is_plain() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-request-id", HeaderValue::from_static("abc-1"));
-        assert_eq!(request_id(&headers, true), "abc-1");
-        assert_ne!(request_id(&headers, false), "abc-1");
-
-        for bad in ["", "a b", "a/b", &"x".repeat(65)] {
-            headers.insert("x-request-id", HeaderValue::from_str(bad).unwrap());
-            assert_ne!(request_id(&headers, true), bad);
-        }
-        headers.insert("x-request-id", HeaderValue::from_static("a"));
-        headers.append("x-request-id", HeaderValue::from_static("a"));
-        assert_ne!(request_id(&headers, true), "a", "two are none");
+/// Returns the name of a method that HTTP itself knows. Any other is the client's own word.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
     }
 }

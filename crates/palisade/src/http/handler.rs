@@ -3,9 +3,7 @@
 
 use std::future::Future;
 
-use axum::response::{IntoResponse, Response};
-
-use super::{Operation, Problem, Request};
+use super::{Operation, Problem, Request, Response};
 
 /// An argument of a handler, read from the request.
 ///
@@ -28,16 +26,24 @@ pub trait Answer {
     fn describe(operation: &mut Operation);
 
     /// Writes the answer.
-    fn into_response(self) -> Response;
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be written is a failure of ours.
+    fn into_response(self) -> Result<Response, Problem>;
 }
 
 /// An async function of up to six [`Extract`] arguments that returns `Result<impl Answer, Problem>`.
-pub trait Handler<Arguments, S>: Clone + Send + Sync + 'static {
+pub trait Handler<Arguments, S>: Send + Sync + 'static {
     /// Adds what the function reads and answers to `operation`.
     fn describe(operation: &mut Operation);
 
     /// Reads the arguments, calls the function, and writes its answer.
-    fn call(self, request: Request, state: S) -> impl Future<Output = Response> + Send;
+    fn call(
+        &self,
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Response, Problem>> + Send;
 }
 
 /// Asks for a part of the service's state.
@@ -46,7 +52,7 @@ pub struct State<T>(pub T);
 
 impl<S, T> Extract<S> for State<T>
 where
-    T: axum::extract::FromRef<S> + Send,
+    T: FromRef<S> + Send,
     S: Sync,
 {
     fn describe(_: &mut Operation) {}
@@ -56,11 +62,23 @@ where
     }
 }
 
+/// A part that can be had from the whole `S`, such as the database from a service's state.
+pub trait FromRef<S> {
+    /// Returns the part.
+    fn from_ref(whole: &S) -> Self;
+}
+
+impl<S: Clone> FromRef<S> for S {
+    fn from_ref(whole: &S) -> Self {
+        whole.clone()
+    }
+}
+
 macro_rules! handler {
     ($($argument:ident $value:ident),*) => {
         impl<F, Fut, R, S, $($argument),*> Handler<($($argument,)*), S> for F
         where
-            F: Fn($($argument),*) -> Fut + Clone + Send + Sync + 'static,
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Result<R, Problem>> + Send,
             R: Answer,
             S: Send + Sync + 'static,
@@ -71,16 +89,13 @@ macro_rules! handler {
                 $( $argument::describe(operation); )*
             }
 
-            async fn call(self, mut request: Request, state: S) -> Response {
-                $( let $value = $argument::extract(&mut request, &state).await; )*
+            async fn call(&self, mut request: Request, state: &S) -> Result<Response, Problem> {
+                $( let $value = $argument::extract(&mut request, state).await; )*
                 match ($($value,)*) {
-                    ($(Ok($value),)*) => match self($($value),*).await {
-                        Ok(answer) => answer.into_response(),
-                        Err(problem) => problem.into_response(),
-                    },
+                    ($(Ok($value),)*) => self($($value),*).await?.into_response(),
                     ($($value,)*) => {
                         let problems: [Option<Problem>; _] = [$($value.err()),*];
-                        first(problems).into_response()
+                        Err(first(problems))
                     }
                 }
             }
@@ -91,6 +106,22 @@ macro_rules! handler {
 fn first<const N: usize>(problems: [Option<Problem>; N]) -> Problem {
     let found = problems.into_iter().flatten().min_by_key(Problem::rank);
     found.unwrap_or_else(|| Problem::new(super::problem::INTERNAL))
+}
+
+impl<F, Fut, R, S> Handler<(), S> for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Problem>> + Send,
+    R: Answer,
+    S: Send + Sync + 'static,
+{
+    fn describe(operation: &mut Operation) {
+        R::describe(operation);
+    }
+
+    async fn call(&self, _: Request, _: &S) -> Result<Response, Problem> {
+        self().await?.into_response()
+    }
 }
 
 handler!(A1 a1);

@@ -4,12 +4,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
+use super::answer::json_response;
+use super::{Answer, Anyone, Api, Lifecycle, Operation, Phase, Problem, Response, Route, State};
 use http::StatusCode;
-use serde_json::json;
-
-use super::guard::plain_json;
-use super::{Answer, Anyone, Api, Lifecycle, Operation, Phase, Problem, Route, State};
 
 /// Asks what the service depends on whether it answers; `Err` names what does not.
 pub type Readiness =
@@ -45,24 +42,21 @@ impl Answer for Verdict {
         operation.may_answer(super::problem::OVERLOADED);
     }
 
-    fn into_response(self) -> Response {
-        match self.0 {
-            Ok(()) => plain_json(StatusCode::OK, &json!({"status": "ok"})),
-            Err(reason) => {
-                Problem::overloaded().detail(format!("Not ready: {reason}.")).into_response()
-            }
-        }
+    fn into_response(self) -> Result<Response, Problem> {
+        let not_ready = |reason| Problem::overloaded().detail(format!("Not ready: {reason}."));
+        self.0.map_err(not_ready)?;
+        Ok(json_response(StatusCode::OK, r#"{"status":"ok"}"#))
     }
 }
 
-async fn live(_: State<Health>) -> Result<Verdict, Problem> {
+async fn live() -> Result<Verdict, Problem> {
     Ok(Verdict(Ok(())))
 }
 
 async fn ready(State(health): State<Health>) -> Result<Verdict, Problem> {
     Ok(Verdict(match health.lifecycle.phase() {
         Phase::Starting => Err("starting"),
-        Phase::Draining => Err("draining"),
+        Phase::Leaving | Phase::Draining => Err("draining"),
         Phase::Ready => (health.readiness)().await,
     }))
 }

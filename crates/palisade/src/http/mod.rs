@@ -10,36 +10,49 @@
 //!
 //! It leaves out who callers are: [`crate::auth`] implements [`Policy`] for them.
 
+mod activity;
 mod address;
 mod answer;
+mod connection;
+mod deadline;
 mod documents;
 mod extract;
 mod guard;
 mod handler;
+mod headers;
 pub mod health;
+mod host;
 mod lifecycle;
 mod linger;
+mod listen;
 mod openapi;
+mod panics;
+mod payload;
+mod places;
 mod policy;
 pub mod problem;
 mod rate;
+mod request_id;
 mod route;
+mod routes;
 mod self_signed;
 mod server;
 mod settings;
 mod tls;
 mod unreadable;
+mod wire;
 
 pub use address::ClientAddress;
 pub use answer::{Created, Json, NoContent, Page, Versioned};
-pub use axum::extract::FromRef;
 pub use documents::Introduction;
-pub use extract::{Body, BodyLimits, IfMatch, OptionalBody, PathId, PathText, Query, Request};
-pub use guard::{App, Edge, EdgeSettings};
-pub use handler::{Answer, Extract, Handler, State};
+pub use extract::{Body, IfMatch, OptionalBody, PathId, PathText, Query, Request};
+pub use guard::{App, EdgeSettings};
+pub use handler::{Answer, Extract, FromRef, Handler, State};
 pub use http::{Method, StatusCode};
 pub use lifecycle::{Lifecycle, Phase};
+pub use listen::{InheritedSockets, ListenAddress, ListenAddresses, Socket};
 pub use openapi::Operation;
+pub use payload::{AnswerBody, BodyError, BrokenOff, RequestBody, Response};
 pub use policy::{Admission, Anyone, Audience, Policy};
 pub use problem::{Kind, Problem};
 pub use rate::{AddressPrefix, RateLimiter};

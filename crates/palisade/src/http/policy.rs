@@ -1,6 +1,8 @@
 //! Who may call a route: stated where the route is registered, checked before anything is read.
 
+use std::fmt;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use http::request::Parts;
 
@@ -16,8 +18,50 @@ pub trait Policy<S>: Send + Sync + 'static {
     fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a>;
 }
 
-/// The pending decision of a [`Policy`].
-pub type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
+/// The decision of a [`Policy`], made or pending.
+pub struct Admission<'a>(Decision<'a>);
+
+enum Decision<'a> {
+    Made(Result<(), Problem>),
+    Pending(Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>),
+}
+
+impl<'a> Admission<'a> {
+    /// Lets the request through at once.
+    pub fn granted() -> Self {
+        Self(Decision::Made(Ok(())))
+    }
+
+    /// Refuses the request at once.
+    pub fn refused(why: Problem) -> Self {
+        Self(Decision::Made(Err(why)))
+    }
+
+    /// Decides when `asking` is done.
+    pub fn when(asking: impl Future<Output = Result<(), Problem>> + Send + 'a) -> Self {
+        Self(Decision::Pending(Box::pin(asking)))
+    }
+}
+
+impl fmt::Debug for Admission<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.0 {
+            Decision::Made(_) => "Admission(made)",
+            Decision::Pending(_) => "Admission(pending)",
+        })
+    }
+}
+
+impl Future for Admission<'_> {
+    type Output = Result<(), Problem>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Decision::Made(decision) => Poll::Ready(decision.clone()),
+            Decision::Pending(asking) => asking.as_mut().poll(context),
+        }
+    }
+}
 
 /// Whom a policy lets through.
 #[derive(Debug, Clone)]
@@ -42,6 +86,6 @@ impl<S> Policy<S> for Anyone {
     }
 
     fn admit<'a>(&'a self, _: &'a mut Parts, _: &'a S) -> Admission<'a> {
-        Box::pin(std::future::ready(Ok(())))
+        Admission::granted()
     }
 }

@@ -9,12 +9,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::{AnswerBody, Response};
 use crate::db::DbError;
 use crate::input::{MOST_VIOLATIONS, Rejection, Violation, string_schema};
 
@@ -105,6 +104,7 @@ struct Parts {
     detail: Option<Cow<'static, str>>,
     violations: Vec<Violation>,
     retry_after: Option<u32>,
+    allowed: Option<HeaderValue>,
     cause: Option<Cause>,
 }
 
@@ -119,6 +119,7 @@ impl Problem {
             detail: None,
             violations: Vec::new(),
             retry_after: None,
+            allowed: None,
             cause: None,
         }))
     }
@@ -183,6 +184,11 @@ impl Problem {
         self.with(|parts| parts.retry_after = Some(seconds))
     }
 
+    /// Adds the methods that the path has.
+    pub(super) fn allowing(self, methods: HeaderValue) -> Self {
+        self.with(|parts| parts.allowed = Some(methods))
+    }
+
     /// Returns the class of this problem.
     pub fn kind(&self) -> &'static Kind {
         self.0.kind
@@ -215,7 +221,7 @@ impl Problem {
 
     /// Writes the whole answer, the request's id included.
     pub(crate) fn render(&self, request_id: &str) -> Response {
-        let mut response = Response::new(Body::from(self.document(request_id)));
+        let mut response = Response::new(AnswerBody::whole(self.document(request_id)));
         *response.status_mut() = self.status();
         self.write_headers(response.headers_mut());
         response
@@ -240,6 +246,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allowed) = &self.0.allowed {
+            headers.insert(ALLOW, allowed.clone());
         }
         if self.0.kind.status == 401 {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -287,16 +296,6 @@ impl From<DbError> for Problem {
             DbError::Full | DbError::Closed => Self::overloaded().caused_by(error),
             other => Self::internal(other),
         }
-    }
-}
-
-impl IntoResponse for Problem {
-    /// Leaves the body to the guard, which adds the request's id.
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.status();
-        response.extensions_mut().insert(self);
-        response
     }
 }
 

@@ -77,7 +77,12 @@ impl<K: Hash + Eq> RateLimiter<K> {
     ///
     /// How long to wait until the next one is allowed.
     pub fn check(&self, client: K) -> Result<(), Duration> {
-        self.check_at(client, self.started.elapsed())
+        self.check_when(client, Instant::now())
+    }
+
+    /// Counts one event of `client` that was seen at `now`.
+    pub(crate) fn check_when(&self, client: K, now: Instant) -> Result<(), Duration> {
+        self.check_at(client, now.saturating_duration_since(self.started))
     }
 
     fn check_at(&self, client: K, now: Duration) -> Result<(), Duration> {

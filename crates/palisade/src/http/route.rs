@@ -18,15 +18,15 @@
 //! ```
 
 use std::fmt;
-use std::pin::Pin;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::response::{IntoResponse, Response};
 use http::Method;
 
-use super::extract::{BodyLimits, PathParameters};
 use super::rate::RateLimiter;
-use super::{Edge, Handler, Kind, Operation, Policy, Problem, Request};
+use super::routes::{Mounted, Routes, Work, Working};
+use super::{Handler, Kind, Operation, Policy, Request};
 
 /// A route that has no policy yet.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,7 @@ pub struct Route<P> {
     policy: P,
     limiter: Option<(&'static str, Arc<RateLimiter>)>,
     body_bytes: Option<usize>,
+    within: Option<Duration>,
     operation: Operation,
 }
 
@@ -66,7 +67,8 @@ impl Route<NoPolicy> {
 
     fn new(method: Method, path: &'static str, name: &'static str) -> Self {
         let operation = Operation::new(name);
-        Self { method, path, policy: NoPolicy, limiter: None, body_bytes: None, operation }
+        let (limiter, body_bytes, within) = (None, None, None);
+        Self { method, path, policy: NoPolicy, limiter, body_bytes, within, operation }
     }
 
     /// States who may call the route.
@@ -78,6 +80,7 @@ impl Route<NoPolicy> {
             policy: Arc::new(policy),
             limiter: self.limiter,
             body_bytes: self.body_bytes,
+            within: self.within,
             operation: self.operation,
         }
     }
@@ -106,6 +109,13 @@ impl<P> Route<P> {
     /// Takes bodies of up to `bytes` instead of the service's default.
     pub fn takes_up_to(mut self, bytes: usize) -> Self {
         self.body_bytes = Some(bytes);
+        self
+    }
+
+    /// Gives requests `span` from their head to their answer instead of the service's default:
+    /// for large bodies, which still must arrive at the least speed that the limits ask for.
+    pub fn within(mut self, span: Duration) -> Self {
+        self.within = Some(span);
         self
     }
 
@@ -144,8 +154,9 @@ impl<S> Route<Arc<dyn Policy<S>>> {
             policy: self.policy,
             limiter: self.limiter,
             body_bytes: self.body_bytes,
+            within: self.within,
             operation,
-            call: Arc::new(move |request, state| Box::pin(handler.clone().call(request, state))),
+            handler: Box::new(Typed { handler, arguments: PhantomData }),
         }
     }
 }
@@ -156,8 +167,47 @@ impl<P> fmt::Debug for Route<P> {
     }
 }
 
-type Call<S> =
-    Arc<dyn Fn(Request, S) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+/// A handler whose arguments are known to itself only.
+trait AnyHandler<S>: Send + Sync {
+    /// Puts the handler behind `policy`.
+    fn behind(self: Box<Self>, policy: Arc<dyn Policy<S>>, state: S) -> Box<dyn Work>;
+}
+
+struct Typed<H, A> {
+    handler: H,
+    arguments: PhantomData<fn(A)>,
+}
+
+impl<H, A, S> AnyHandler<S> for Typed<H, A>
+where
+    H: Handler<A, S>,
+    A: 'static,
+    S: Send + Sync + 'static,
+{
+    fn behind(self: Box<Self>, policy: Arc<dyn Policy<S>>, state: S) -> Box<dyn Work> {
+        Box::new(Guarded { policy, state, handler: *self })
+    }
+}
+
+/// A handler behind its policy.
+struct Guarded<H, A, S> {
+    policy: Arc<dyn Policy<S>>,
+    state: S,
+    handler: Typed<H, A>,
+}
+
+impl<H, A, S> Work for Guarded<H, A, S>
+where
+    H: Handler<A, S>,
+    S: Send + Sync + 'static,
+{
+    fn work(&self, mut request: Request) -> Working<'_> {
+        Box::pin(async move {
+            self.policy.admit(&mut request.parts, &self.state).await?;
+            self.handler.handler.call(request, &self.state).await
+        })
+    }
+}
 
 /// A route with its policy and its handler.
 pub struct Endpoint<S> {
@@ -166,50 +216,14 @@ pub struct Endpoint<S> {
     policy: Arc<dyn Policy<S>>,
     limiter: Option<(&'static str, Arc<RateLimiter>)>,
     body_bytes: Option<usize>,
+    within: Option<Duration>,
     pub(super) operation: Operation,
-    call: Call<S>,
+    handler: Box<dyn AnyHandler<S>>,
 }
 
 impl<S> fmt::Debug for Endpoint<S> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Endpoint({} {})", self.method, self.path)
-    }
-}
-
-/// The path template of the route that answered, for the log.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Template(pub(crate) &'static str);
-
-impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
-    /// Runs every check in order and then the handler.
-    async fn answer(
-        &self,
-        parts: http::request::Parts,
-        body: axum::body::Body,
-        state: S,
-        edge: &Edge,
-    ) -> Response {
-        let mut response = match self.admit(parts, &state, edge).await {
-            Ok(parts) => {
-                let bytes = self.body_bytes.unwrap_or_else(|| edge.body_bytes());
-                let limits = BodyLimits { bytes, timeout: edge.body_timeout() };
-                (self.call)(Request { parts, body: Some(body), limits }, state).await
-            }
-            Err(problem) => problem.into_response(),
-        };
-        response.extensions_mut().insert(Template(self.path));
-        response
-    }
-
-    async fn admit(
-        &self,
-        mut parts: http::request::Parts,
-        state: &S,
-        edge: &Edge,
-    ) -> Result<http::request::Parts, Problem> {
-        edge.check_rate(&parts, self.limiter.as_ref().map(|(_, limiter)| limiter.as_ref()))?;
-        self.policy.admit(&mut parts, state).await?;
-        Ok(parts)
     }
 }
 
@@ -284,29 +298,20 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         &self.endpoints
     }
 
-    /// Turns the routes into a router whose every error is a problem document.
-    pub(super) fn into_router(self, state: &S, edge: &Arc<Edge>) -> axum::Router {
-        let mut router = axum::Router::new();
+    /// Puts the routes into the table that requests are looked up in.
+    pub(super) fn into_routes(self, state: &S) -> Routes {
+        let mut routes = Routes::default();
         for endpoint in self.endpoints {
-            let Ok(filter) = axum::routing::MethodFilter::try_from(endpoint.method.clone()) else {
-                continue;
-            };
-            let (path, endpoint) = (endpoint.path, Arc::new(endpoint));
-            let (state, edge) = (state.clone(), Arc::clone(edge));
-            let handler = move |request: axum::extract::Request| {
-                let (endpoint, state, edge) =
-                    (Arc::clone(&endpoint), state.clone(), Arc::clone(&edge));
-                async move {
-                    let (mut parts, body) = request.into_parts();
-                    read_path(&mut parts).await;
-                    endpoint.answer(parts, body, state, &edge).await
-                }
-            };
-            router = router.route(path, axum::routing::on(filter, handler));
+            routes.add(Mounted {
+                method: endpoint.method,
+                template: endpoint.path,
+                limiter: endpoint.limiter.map(|(_, limiter)| limiter),
+                body_bytes: endpoint.body_bytes,
+                within: endpoint.within,
+                work: endpoint.handler.behind(endpoint.policy, state.clone()),
+            });
         }
-        router
-            .fallback(async || Problem::not_found())
-            .method_not_allowed_fallback(async || Problem::new(super::problem::METHOD_NOT_ALLOWED))
+        routes
     }
 }
 
@@ -327,6 +332,9 @@ impl<S: 'static> Endpoint<S> {
         if let Some(bytes) = self.body_bytes {
             limits.push(format!("body {bytes} B"));
         }
+        if let Some(span) = self.within {
+            limits.push(format!("within {}s", span.as_secs_f64()));
+        }
         RouteLine {
             method: self.method.clone(),
             path: self.path,
@@ -334,16 +342,4 @@ impl<S: 'static> Endpoint<S> {
             limits: limits.join(", "),
         }
     }
-}
-
-/// Moves the path's parameters to where the extractors find them. A path that is not
-/// percent-encoded UTF-8 leaves none, and what needs one answers 404.
-async fn read_path(parts: &mut http::request::Parts) {
-    use axum::extract::{FromRequestParts, RawPathParams};
-
-    let found = RawPathParams::from_request_parts(parts, &()).await;
-    let parameters = found.map(|found| {
-        found.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    });
-    parts.extensions.insert(PathParameters(parameters.unwrap_or_default()));
 }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ConnectionLimits, EdgeSettings, RateLimiter};
+use super::{ConnectionLimits, EdgeSettings, ListenAddress, ListenAddresses, RateLimiter};
 use crate::config::{Rate, Reader, Size, Throttle};
 
 crate::settings! {
     /// Where the service listens, and who stands in front of it.
     pub struct ServerSection in "server" checked by addresses_make_sense {
-        /// Address and port of the public listener. Port 0 takes a free one. Off loopback it needs
-        /// TLS, or a proxy that is declared in `trusted_proxies`.
-        pub listen: SocketAddr = loopback(8443);
-        /// Address and port of the listener for health checks, which must stay on loopback.
-        pub admin_listen: SocketAddr = loopback(9443);
+        /// Where the public listener is: an address and a port (port 0 takes a free one),
+        /// `unix:/path` for a proxy on the same machine, `systemd` or `systemd:name` for a socket
+        /// that systemd hands over, or a list of these. Off loopback it needs TLS, or a proxy that
+        /// is declared in `trusted_proxies`. Whoever comes through a Unix socket counts as
+        /// 127.0.0.1.
+        pub listen: ListenAddresses = ListenAddresses(vec![loopback(8443)]);
+        /// Where the listener for health checks and metrics is. It must stay on loopback or be a
+        /// Unix socket: what it says is not for strangers.
+        pub admin_listen: ListenAddress = loopback(9443);
         /// How clients reach the service from outside, such as `https://orders.example.com`;
         /// the OpenAPI document says so. Empty: relative to where the document was read.
         pub public_url: Option<String> = None;
@@ -62,7 +66,7 @@ crate::settings! {
         /// Most header lines of a request.
         pub header_count: usize = 64, in 8..=256;
         /// Longest time for a TLS handshake, for the first request of a connection, and for the
-        /// head of every HTTP/1.1 request to arrive. On HTTP/1.1 it also bounds the wait for the next request on an open connection.
+        /// head of every HTTP/1.1 request to arrive.
         pub header_timeout: Duration = Duration::from_secs(10),
             in Duration::from_millis(100)..=Duration::from_secs(300);
         /// Longest time for a request's body to arrive.
@@ -74,21 +78,36 @@ crate::settings! {
         /// Longest time that a connection may stay open without a request.
         pub idle_timeout: Duration = Duration::from_secs(60),
             in Duration::from_millis(100)..=Duration::from_secs(3600);
+        /// Longest time that a client may read nothing of its answer, or less than the speed below.
+        pub write_timeout: Duration = Duration::from_secs(20),
+            in Duration::from_millis(100)..=Duration::from_secs(600);
+        /// Least speed of a body that arrives and of an answer that is read, in bytes a second.
+        /// What is slower after its first seconds is cut off.
+        pub least_bytes_per_second: Size = Size::kib(1), in Size::bytes(1)..=Size::mib(1);
+        /// Requests after which a connection is ended in good order, so that clients spread anew.
+        pub requests_per_connection: u64 = 10_000, in 1..=1_000_000_000;
+        /// Age at which a connection is ended in good order.
+        pub connection_age: Duration = Duration::from_secs(3600),
+            in Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
         /// Most connections at a time; further ones wait to be accepted.
         pub connections: usize = 4096, in 1..=1_000_000;
         /// Most connections at a time from one IPv4 address or one IPv6 /64; further ones are
-        /// closed. Raise it when clients come through a proxy.
+        /// closed. What `trusted_proxies` names speaks for many and has no such limit.
         pub connections_per_ip: usize = 256, in 1..=1_000_000;
         /// Most requests that are worked on at a time; further ones are answered 503 at once.
         pub in_flight: usize = 1024, in 1..=1_000_000;
+        /// Most memory for answers that wait for their clients to read them. Above half of it,
+        /// clients that read nothing are cut off after a second; above all of it, requests are
+        /// answered 503.
+        pub unsent_bytes: Size = Size::mib(64), in Size::mib(1)..=Size::mib(65_536);
     }
 }
 
 /// Longest path and query, what RFC 9110, section 4.1, recommends to support.
 const URI_BYTES: usize = 8000;
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+fn loopback(port: u16) -> ListenAddress {
+    ListenAddress::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
 }
 
 fn addresses_make_sense(server: &ServerSection, reader: &mut Reader) {
@@ -96,8 +115,9 @@ fn addresses_make_sense(server: &ServerSection, reader: &mut Reader) {
         let expected = "the address of a site such as \"https://orders.example.com\"";
         reader.refuse("server", "public_url", expected);
     }
-    if !server.admin_listen.ip().is_loopback() {
-        reader.refuse("server", "admin_listen", "a loopback address such as \"127.0.0.1:9443\"");
+    if !server.admin_listen.is_local() {
+        let expected = "a loopback address such as \"127.0.0.1:9443\", or \"unix:/path\"";
+        reader.refuse("server", "admin_listen", expected);
     }
 }
 
@@ -126,6 +146,10 @@ impl LimitsSection {
             connections_per_ip: self.connections_per_ip,
             header_timeout: self.header_timeout,
             idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+            least_bytes_per_second: self.least_bytes_per_second.as_u64(),
+            requests_per_connection: self.requests_per_connection,
+            connection_age: self.connection_age,
             header_count: self.header_count,
         }
     }
@@ -135,11 +159,13 @@ impl LimitsSection {
         EdgeSettings {
             body_bytes: self.body_bytes.as_usize(),
             body_timeout: self.body_timeout,
+            least_bytes_per_second: self.least_bytes_per_second.as_u64(),
             request_timeout: self.request_timeout,
             header_bytes: self.header_bytes.as_usize(),
             header_count: self.header_count,
             uri_bytes: URI_BYTES,
             in_flight: self.in_flight,
+            unsent_bytes: self.unsent_bytes.as_usize(),
             trusted_proxies: server.trusted_proxies.clone(),
             per_ip: per_ip.rate().and_then(RateLimiter::of),
             strict_transport: false,

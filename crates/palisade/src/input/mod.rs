@@ -23,6 +23,7 @@ mod words;
 pub use fields::{FromJson, FromText, List, Members, read_json};
 pub use json::{Json, JsonError};
 pub use number::Number;
+pub(crate) use query::percent_decoded;
 pub use query::{FromQuery, Parameters, QueryError};
 pub use schema::{Schema, described, shown, string_schema, with_keyword};
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};

@@ -87,12 +87,22 @@ impl Parameters {
     }
 }
 
+/// Returns a segment of a path without its percent-encoding; `None` if it is not encoded UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    decoded_as(text, false).ok()
+}
+
 fn decoded(text: &str) -> Result<String, QueryError> {
+    decoded_as(text, true)
+}
+
+/// `is_form`: whether `+` stands for a space, as it does in a query and not in a path.
+fn decoded_as(text: &str, is_form: bool) -> Result<String, QueryError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' if is_form => b' ',
             b'%' => hex_digit(rest.next())? * 16 + hex_digit(rest.next())?,
             plain => plain,
         });

@@ -4,4 +4,4 @@
 
 mod probe;
 
-pub use probe::{ProbeError, probe};
+pub use probe::{ProbeError, ProbeTarget, probe};

@@ -1,23 +1,23 @@
 //! The guard around an application of somebody else's.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use axum::body::Body;
+use http_body_util::BodyExt;
 use palisade::config::Throttle;
 use palisade::http::{
-    Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, Route, ServerSection, State,
+    Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, RequestBody, Route, ServerSection,
 };
 
-async fn panics(_: State<()>) -> Result<Json<bool>, Problem> {
+async fn panics() -> Result<Json<bool>, Problem> {
     panic!("the secret is 42")
 }
 
-async fn answers(_: State<()>) -> Result<Json<bool>, Problem> {
+async fn answers() -> Result<Json<bool>, Problem> {
     Ok(Json(true))
 }
 
-async fn never(_: State<()>) -> Result<Json<bool>, Problem> {
+async fn never() -> Result<Json<bool>, Problem> {
     std::future::pending().await
 }
 
@@ -31,11 +31,11 @@ fn app(limits: &LimitsSection) -> App {
 }
 
 async fn get(app: &App, path: &str) -> (u16, String) {
-    let request = axum::http::Request::get(path).header("host", "x").body(Body::empty()).unwrap();
-    let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
-    let answer = app.respond(request, peer).await;
+    let request =
+        http::Request::get(path).header("host", "x").body(RequestBody::whole("")).unwrap();
+    let answer = app.respond(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
     let status = answer.status().as_u16();
-    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 

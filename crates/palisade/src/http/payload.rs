@@ -1,0 +1,293 @@
+//! Bodies on their way in and out.
+//!
+//! A request's body keeps to its pace, and what is left of it when a refusal is sent is taken in
+//! and forgotten for a moment. An answer's body counts as unsent until the connection took it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
+use hyper::body::Incoming;
+
+use super::activity::{Activity, Busy};
+use super::deadline::Arrival;
+use super::linger::linger;
+
+/// The body of a request.
+#[derive(Debug)]
+pub struct RequestBody(Source);
+
+#[derive(Debug)]
+enum Source {
+    Whole(Bytes),
+    Network(Network),
+}
+
+/// A body that arrives while it is read.
+struct Network {
+    body: Option<Incoming>,
+    /// Whether the client sends on whatever it is answered.
+    lingers: bool,
+    arrival: Option<Arc<Arrival>>,
+    activity: Arc<Activity>,
+}
+
+/// Why a body cannot be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    /// The connection broke off, or what came is not a body.
+    #[error("the body broke off or is framed wrongly")]
+    Broken,
+}
+
+impl RequestBody {
+    /// Makes a body that is there already: for tests.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self(Source::Whole(bytes.into()))
+    }
+
+    pub(super) fn network(body: Incoming, lingers: bool, activity: &Arc<Activity>) -> Self {
+        if body.is_end_stream() {
+            return Self::whole(Bytes::new());
+        }
+        let (body, activity) = (Some(body), Arc::clone(activity));
+        Self(Source::Network(Network { body, lingers, arrival: None, activity }))
+    }
+
+    /// Holds the body to its pace. `None` if it is there already.
+    pub(super) fn paced(&mut self, arrival: impl FnOnce() -> Arrival) -> Option<Arc<Arrival>> {
+        let Source::Network(network) = &mut self.0 else { return None };
+        let arrival = Arc::new(arrival());
+        network.arrival = Some(Arc::clone(&arrival));
+        Some(arrival)
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Network").field("arrival", &self.arrival).finish_non_exhaustive()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Network(network) => network.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Whole(bytes) => bytes.is_empty(),
+            Source::Network(network) => network.body.as_ref().is_none_or(Body::is_end_stream),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Source::Whole(bytes) => exact(bytes.len()),
+            Source::Network(Network { body: Some(body), .. }) => body.size_hint(),
+            Source::Network(_) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Network {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
+            if let Some(arrival) = &self.arrival {
+                if arrival.is_late() {
+                    return Poll::Ready(Some(Err(BodyError::TooSlow)));
+                }
+                arrival.wait();
+            }
+            return Poll::Pending;
+        };
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => 0,
+        };
+        self.activity.note_body(length);
+        if let Some(arrival) = &self.arrival {
+            arrival.receive(length);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyError::Broken)))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| self.lingers && !body.is_end_stream());
+        if let Some(rest) = rest {
+            linger(rest, Arc::clone(&self.activity));
+        }
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug, Default)]
+pub struct AnswerBody(Content);
+
+#[derive(Debug, Default)]
+enum Content {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Stream(BoxBody<Bytes, BrokenOff>),
+}
+
+/// An answer that cannot be sent to its end. The client sees that it is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
+
+/// An answer: head and body.
+pub type Response = http::Response<AnswerBody>;
+
+impl AnswerBody {
+    /// Makes a body of bytes that are all there.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self(Content::Whole(bytes.into()))
+    }
+
+    /// Makes a body that is produced while it is sent, no faster than the client reads.
+    pub fn stream(
+        body: impl Body<Data = Bytes, Error = BrokenOff> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Content::Stream(BoxBody::new(body)))
+    }
+
+    /// Returns the length in bytes where it is known.
+    pub(super) fn length(&self) -> Option<usize> {
+        match &self.0 {
+            Content::Empty => Some(0),
+            Content::Whole(bytes) => Some(bytes.len()),
+            Content::Stream(_) => None,
+        }
+    }
+}
+
+/// Most bytes that are handed to the connection at a time, so that a client which reads nothing
+/// is noticed by what is left.
+const PIECE: usize = 16 * 1024;
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut self.0 {
+            Content::Empty => Poll::Ready(None),
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) if bytes.len() > PIECE => {
+                Poll::Ready(Some(Ok(Frame::data(bytes.split_to(PIECE)))))
+            }
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Stream(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Empty => true,
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Whole(bytes) => exact(bytes.len()),
+            Content::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+fn exact(length: usize) -> SizeHint {
+    SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+}
+
+/// An answer's body on its way: until it is over, its request counts as going on and what the
+/// connection has not taken counts as unsent, here and in `total`.
+pub(super) struct Sending {
+    body: AnswerBody,
+    left: usize,
+    busy: Busy,
+    total: Arc<AtomicUsize>,
+}
+
+impl Sending {
+    pub(super) fn new(body: AnswerBody, busy: Busy, total: &Arc<AtomicUsize>) -> Self {
+        // One that is produced while it is sent counts as unsent until its end.
+        let left = body.length().unwrap_or(1);
+        if left > 0 {
+            busy.activity().note_unsent(left);
+            total.fetch_add(left, Relaxed);
+        }
+        Self { body, left, busy, total: Arc::clone(total) }
+    }
+
+    fn release(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.left);
+        if bytes > 0 {
+            self.left -= bytes;
+            self.busy.activity().note_released(bytes);
+            self.total.fetch_sub(bytes, Relaxed);
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.release(self.left);
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.busy.activity().note_sent(length);
+            if self.body.length().is_some() {
+                self.release(length);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

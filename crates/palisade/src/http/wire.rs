@@ -1,0 +1,130 @@
+//! The stream under a connection: it notes what goes through and explains refusals.
+//!
+//! hyper answers what is no HTTP by itself, with a status and no body, and asks nobody. The only
+//! place where that answer can be seen is the stream that it is written to; [`super::unreadable`]
+//! knows it by its form.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::activity::Activity;
+use super::guard::App;
+use super::unreadable::split_refusal;
+
+/// A stream that is watched.
+pub(super) struct Wire<IO> {
+    stream: IO,
+    app: App,
+    activity: Arc<Activity>,
+    /// What was read to see which protocol is spoken, and not yet given on.
+    first: Vec<u8>,
+    /// What stands for a bare refusal and is not written yet.
+    explanation: Vec<u8>,
+    /// Whether the first line of the present request has come to its end. If a head is too large
+    /// before that, it is its address that is too long.
+    has_line: bool,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
+    /// Watches `stream`, of which `first` was read already.
+    pub(super) fn new(stream: IO, first: Vec<u8>, app: App, activity: Arc<Activity>) -> Self {
+        Self { stream, app, activity, first, explanation: Vec::new(), has_line: false }
+    }
+
+    /// Writes the answer to a request whose head never came to its end, and ends the stream.
+    pub(super) async fn refuse(mut self, status: u16) -> io::Result<()> {
+        let answer = self.app.explain(status);
+        self.stream.write_all(&answer).await?;
+        self.stream.shutdown().await
+    }
+
+    /// Writes what is left of the explanation.
+    fn poll_explain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.explanation.is_empty() {
+            let stream = Pin::new(&mut self.stream);
+            let written = ready!(stream.poll_write(context, &self.explanation))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.explanation.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read_more(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let length = self.first.len().min(buffer.remaining());
+        let rest = self.first.split_off(length);
+        buffer.put_slice(&self.first);
+        self.first = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(self.poll_read_more(context, buffer))?;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.has_line = self.has_line || new.contains(&b'\n');
+        if new.is_empty() || self.activity.note_read(new.len()) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Err(io::Error::other("more was sent than requests and their bodies")))
+    }
+}
+
+/// Vectored writes are left at their default, one piece at a time, so that a refusal is seen whole.
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_explain(context))?;
+        let Some((before, refused)) = split_refusal(bytes) else {
+            self.has_line = false;
+            let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+            self.activity.note_blocked(polled.is_pending());
+            if let Poll::Ready(Ok(written)) = &polled {
+                self.activity.note_written(*written);
+            }
+            return polled;
+        };
+        if !before.is_empty() {
+            return Pin::new(&mut self.stream).poll_write(context, before);
+        }
+        let status = match refused {
+            431 if !self.has_line => 414,
+            status => status,
+        };
+        self.explanation = self.app.explain(status);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_explain(context))?;
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.activity.note_blocked(polled.is_pending());
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_explain(context))?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
