@@ -198,7 +198,8 @@ impl Parts {
         settings: &Settings,
         tls: Option<TlsFiles>,
     ) -> Result<Applications, StartError> {
-        let tls = tls.map(TlsAcceptorSource::open).transpose()?.map(Arc::new);
+        let oldest = settings.tls.min_version;
+        let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?;
         let (api, _) = api(settings);
         let mut edge = settings.limits.public_edge(&settings.server, settings.rate.per_ip);
         edge.strict_transport = settings.tls.mode == TlsMode::Files;
@@ -212,7 +213,7 @@ impl Parts {
                 settings.limits.admin_edge(),
                 lifecycle.clone(),
             ),
-            tls,
+            tls: tls.map(Arc::new),
             limits: settings.limits.connections(),
             lifecycle,
             grace: settings.shutdown.grace,

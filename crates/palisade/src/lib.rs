@@ -177,8 +177,8 @@
 //! # What is not here yet
 //!
 //! PostgreSQL, background jobs, webhooks, metrics, file and system-call filters, API keys of
-//! accounts, second factors, idempotency keys, an audit log, and a signal that reloads
-//! certificates. Rate limits are counted in each process by itself.
+//! accounts, second factors, idempotency keys and an audit log. Rate limits are counted in each
+//! process by itself.
 
 pub mod auth;
 pub mod clock;

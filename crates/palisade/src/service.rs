@@ -8,9 +8,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::clock::SystemClock;
 use crate::http::{
     App, ConnectionLimits, InheritedSockets, Lifecycle, ListenAddress, ListenAddresses, Phase,
     Server, Socket, TlsAcceptorSource,
@@ -144,12 +145,14 @@ impl LockedDown {
             .thread_name("worker")
             .enable_all()
             .build()?;
-        runtime.block_on(async {
+        let outcome = runtime.block_on(async {
             let (mut terminate, mut interrupt) =
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let hangup = signal(SignalKind::hangup())?;
             let (applications, rest) = start().await.map_err(ServeError::Start)?;
-            let reloading = tokio::spawn(reload_on(hangup, applications.tls.clone()));
+            // Without TLS nobody listens for SIGHUP, and it still does not end the process.
+            let tls = applications.tls.clone();
+            let renewing = tls.map(|tls| tokio::spawn(tls.keep_fresh(hangup, SystemClock)));
             let serving = Serving::begin(self.sockets, applications)?;
             let mut asked_to_end = async || {
                 tokio::select! {
@@ -165,24 +168,20 @@ impl LockedDown {
                 // A person who asks twice does not want to wait.
                 () = asked_to_end() => tracing::warn!("ended without draining"),
             }
-            reloading.abort();
+            if let Some(renewing) = renewing {
+                renewing.abort();
+            }
             stop(rest).await;
             Ok(())
-        })
+        });
+        runtime.shutdown_timeout(LAST_BLOCKING);
+        outcome
     }
 }
 
-/// Reads the certificate again on every SIGHUP; a broken one is refused and the old one stays.
-async fn reload_on(mut hangup: Signal, tls: Option<Arc<TlsAcceptorSource>>) {
-    while hangup.recv().await.is_some() {
-        let Some(tls) = tls.clone() else { continue };
-        match tokio::task::spawn_blocking(move || tls.reload()).await {
-            Ok(Ok(())) => tracing::info!("the certificate was read again"),
-            Ok(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
-            Err(error) => tracing::error!(%error, "the certificate could not be read again"),
-        }
-    }
-}
+/// Longest time for what blocks a thread after the end, such as a look at the certificate's files
+/// on a file server that hangs.
+const LAST_BLOCKING: Duration = Duration::from_secs(1);
 
 struct Serving {
     public: JoinHandle<std::io::Result<()>>,

@@ -112,7 +112,7 @@ fn given_files(settings: &Settings) -> anyhow::Result<Option<TlsFiles>> {
         (TlsMode::Off | TlsMode::SelfSigned, _, _) => Ok(None),
         (TlsMode::Files, Some(certificate), Some(key)) => {
             let files = TlsFiles { certificate, key };
-            files.load().context("[tls]")?;
+            files.check().context("[tls]")?;
             Ok(Some(files))
         }
         (TlsMode::Files, _, _) => bail!("tls.mode = \"files\" needs tls.certificate and tls.key"),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::{Setup, TestService, sign_up_body};
-use crate::support_orders::{Answer, assert_problem, wire, wire_one, with_text};
+use crate::support_orders::{Answer, assert_problem, wire_one, with_text};
 
 #[tokio::test]
 async fn sign_ups_from_one_address_are_limited() {

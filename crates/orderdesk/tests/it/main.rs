@@ -27,4 +27,5 @@ mod settings;
 mod support;
 mod support_orders;
 mod tampering;
+mod tls;
 mod tour;

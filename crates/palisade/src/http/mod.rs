@@ -59,7 +59,7 @@ pub use rate::{AddressPrefix, RateLimiter};
 pub use route::{Api, Endpoint, NoPolicy, Route, RouteLine};
 pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
-pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection};
-pub use tls::{TlsAcceptorSource, TlsError, TlsFiles};
+pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection, TlsVersion};
+pub use tls::{TlsAcceptorSource, TlsError, TlsFiles, Validity};
 
 pub(crate) use guard::rate_limited;

@@ -22,11 +22,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a new certificate is valid: one year less one day, which every client accepts.
 const VALIDITY: Duration = DAY.saturating_mul(364);
 
-/// A certificate that ends sooner than this is replaced.
-const LEAST_LEFT: Duration = DAY.saturating_mul(7);
+/// A certificate that ends sooner than this is replaced: before the log would ask to renew it.
+const LEAST_LEFT: Duration = DAY.saturating_mul(15);
 
 /// Returns a certificate for `localhost`, `127.0.0.1` and `::1` in `dir`, made now if there is
-/// none that is valid for 7 more days.
+/// none that is valid for 15 more days.
 ///
 /// The key is ECDSA P-256. It is signed by itself and can sign no other, so trusting the file,
 /// as with `curl --cacert certificate.pem`, trusts nothing but this service. Written are
@@ -39,7 +39,7 @@ const LEAST_LEFT: Duration = DAY.saturating_mul(7);
 pub fn self_signed(dir: &Path, now: Timestamp) -> Result<TlsFiles, TlsError> {
     let files = TlsFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
     let not_after = dir.join("not-after");
-    if is_valid_for_long(&not_after, now) && files.load().is_ok() {
+    if is_valid_for_long(&not_after, now) && files.check().is_ok() {
         return Ok(files);
     }
     let end = now.after(VALIDITY);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_made_once_and_used_until_its_last_week() {
+    fn a_certificate_is_made_once_and_used_until_its_last_weeks() {
         let dir = tempfile::tempdir().unwrap();
         let now = Timestamp::from_millis(1_767_225_600_000);
         let certificate = |now| {
@@ -122,8 +122,8 @@ mod tests {
 
         let first = certificate(now);
         assert_eq!(certificate(now), first);
-        assert_eq!(certificate(now.after(DAY * 357)), first);
-        let second = certificate(now.after(DAY * 357 + Duration::from_secs(1)));
+        assert_eq!(certificate(now.after(DAY * 349)), first);
+        let second = certificate(now.after(DAY * 349 + Duration::from_secs(1)));
         assert_ne!(second, first);
         assert_ne!(certificate(now), second, "it would not be valid yet");
     }
@@ -147,9 +147,9 @@ mod tests {
         let files = self_signed(one.path(), now).unwrap();
         let others = self_signed(two.path(), now).unwrap();
         std::fs::copy(&others.certificate, &files.certificate).unwrap();
-        assert!(matches!(files.load(), Err(TlsError::Mismatch { .. })));
+        assert!(matches!(files.check(), Err(TlsError::Mismatch { .. })));
 
-        assert!(self_signed(one.path(), now).unwrap().load().is_ok());
+        assert!(self_signed(one.path(), now).unwrap().check().is_ok());
     }
 
     #[test]

@@ -42,6 +42,16 @@ crate::choice! {
     }
 }
 
+crate::choice! {
+    /// The oldest version of TLS that clients may speak.
+    pub enum TlsVersion {
+        /// TLS 1.2 and 1.3: what Mozilla calls the intermediate configuration.
+        Tls12 = "1.2",
+        /// TLS 1.3 alone: what Mozilla calls the modern configuration.
+        Tls13 = "1.3",
+    }
+}
+
 crate::settings! {
     /// Encryption of the public listener: TLS 1.3 and 1.2.
     pub struct TlsSection in "tls" checked by files_are_named {
@@ -49,9 +59,16 @@ crate::settings! {
         /// hide from; with any other address the service does not start without TLS.
         pub mode: TlsMode = TlsMode::Off;
         /// The certificate chain in PEM, the service's own certificate first. For mode = "files".
+        /// When this file or the key is replaced, new connections get the new certificate within
+        /// 4 seconds, at once after SIGHUP; while the two are broken or do not belong together,
+        /// the old one stays and the log says why.
         pub certificate: Option<PathBuf> = None;
         /// The private key in PEM, readable by its owner only. For mode = "files".
         pub key: Option<PathBuf> = None;
+        /// The oldest version that is spoken. 1.2 is the default because its suites that are left
+        /// are sound and some clients have nothing newer (Mozilla's intermediate configuration);
+        /// with 1.3 they are refused (its modern one).
+        pub min_version: TlsVersion = TlsVersion::Tls12;
     }
 }
 
