@@ -3,6 +3,7 @@
 //! Each scenario brings everything it needs, prints a table for people and, as its last line, one
 //! JSON object for programs. It measures and never judges: a slow result is no failure.
 
+mod edge;
 mod figures;
 mod footprint;
 mod machine;
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
             say(USAGE.to_owned());
             return ExitCode::SUCCESS;
         }
+        ["edge"] => edge::measure().map(|report| say(report.to_text())),
+        [edge::SERVER, variant, options @ ..] => edge::serve(variant, options),
         ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
         ["all"] => all().map(|reports| say(to_text(&reports))),
         ["all", "--markdown"] => {
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Runs every scenario, one after the other so that none disturbs another.
 fn all() -> anyhow::Result<Vec<Report>> {
-    Ok(vec![footprint::measure()?])
+    Ok(vec![edge::measure()?, footprint::measure()?])
 }
 
 fn to_text(reports: &[Report]) -> String {
@@ -66,6 +69,8 @@ Usage: cargo run --release -p palisade-bench -- NAME | all [--markdown]
 
 Measures; never judges. Prints a table and, as the last line, one JSON object.
 
+  edge        the guard against bare axum and against the usual tower-http stack; asks for the
+              Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
   all         every scenario in turn; with --markdown writes bench/RESULTS.md
 
