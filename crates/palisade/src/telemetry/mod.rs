@@ -1,10 +1,12 @@
-//! Logs: one JSON object (or one line of text) an event, on standard error, in UTC.
+//! Logs: one JSON object (or one line of text) an event, on standard error, in UTC. Numbers:
+//! [`metrics`].
 //!
 //! Events of the service and of this library are shown from the level that is set; those of
 //! other libraries from `warn`, because they know nothing of what must not be logged.
 
 mod access;
 mod lines;
+pub mod metrics;
 
 pub use access::{AccessLine, access, dropped_lines};
 pub use lines::Log;
