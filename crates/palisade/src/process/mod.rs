@@ -1,7 +1,9 @@
-//! What the process takes from itself before it serves strangers.
+//! What the process takes from itself before it serves strangers, and what it costs the machine.
 //!
-//! Today: no core files, no reading of its memory by other processes of the same user, no new
-//! privileges. It leaves out file and system-call filters, and says so when they are asked for.
+//! Taken today: no core files, no reading of its memory by other processes of the same user, no
+//! new privileges. It leaves out file and system-call filters, and says so when they are asked for.
+
+pub mod metrics;
 
 use std::fmt;
 
