@@ -25,6 +25,7 @@ mod host;
 mod lifecycle;
 mod linger;
 mod listen;
+pub mod metrics;
 mod openapi;
 mod panics;
 mod payload;

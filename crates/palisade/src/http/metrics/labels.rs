@@ -1,0 +1,148 @@
+//! All that the labels of the edge can be.
+
+crate::label! {
+    /// Which listener counts.
+    pub enum Listener in "listener" {
+        /// The one for everybody.
+        Public = "public",
+        /// The one for whoever runs the service.
+        Admin = "admin",
+    }
+}
+
+crate::label! {
+    /// What an answer's status means (RFC 9110, section 15).
+    pub enum StatusClass in "status_class" {
+        /// All went well.
+        Successful = "2xx",
+        /// The client should look elsewhere, or has it already.
+        Redirection = "3xx",
+        /// The client is at fault.
+        ClientError = "4xx",
+        /// The service is at fault.
+        ServerError = "5xx",
+    }
+}
+
+impl StatusClass {
+    /// Returns the class of `status`. No answer of ours is below 200 or above 599, so one that is
+    /// would be the service's fault.
+    pub fn of(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Successful,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+crate::label! {
+    /// Why the edge itself refused a request.
+    pub enum Refusal in "reason" {
+        /// No host, two, or a malformed one.
+        BadHost = "bad_host",
+        /// The address is too long.
+        UriTooLong = "uri_too_long",
+        /// Too many header lines, or too large ones.
+        HeadersTooLarge = "headers_too_large",
+        /// The service is on its way to its end.
+        Draining = "draining",
+        /// Too many requests are worked on.
+        InFlight = "in_flight",
+        /// Too much of earlier answers was not taken in.
+        Unsent = "unsent",
+        /// The time for the whole request was over.
+        Deadline = "deadline",
+        /// The body is larger than the route takes.
+        BodyTooLarge = "body_too_large",
+        /// The body came too slowly.
+        BodyTooSlow = "body_too_slow",
+        /// The parser answered 400 before there was a request.
+        Unreadable400 = "unreadable_400",
+        /// The parser answered 414 before there was a request.
+        Unreadable414 = "unreadable_414",
+        /// The parser answered 431 before there was a request.
+        Unreadable431 = "unreadable_431",
+        /// The parser answered with another status before there was a request.
+        UnreadableOther = "unreadable_other",
+    }
+}
+
+impl Refusal {
+    /// Returns the reason for a request that the parser refused with `status`.
+    pub fn unreadable(status: u16) -> Self {
+        match status {
+            400 => Self::Unreadable400,
+            414 => Self::Unreadable414,
+            431 => Self::Unreadable431,
+            _ => Self::UnreadableOther,
+        }
+    }
+}
+
+crate::label! {
+    /// What a rate limit decided.
+    pub enum Decision in "decision" {
+        /// The request went on.
+        Allowed = "allowed",
+        /// It was answered 429.
+        Refused = "refused",
+    }
+}
+
+crate::label! {
+    /// What a connection is doing.
+    pub enum ConnectionState in "state" {
+        /// It agrees on TLS.
+        Handshake = "handshake",
+        /// A request is worked on.
+        Active = "active",
+        /// It waits for a request.
+        Idle = "idle",
+    }
+}
+
+crate::label! {
+    /// Why a connection ended.
+    pub enum CloseReason in "reason" {
+        /// Both sides were done with it.
+        Done = "done",
+        /// No request came for too long.
+        Idle = "idle",
+        /// The head of a request did not come in time.
+        HeaderTimeout = "header_timeout",
+        /// The TLS handshake did not end in time.
+        HandshakeTimeout = "handshake_timeout",
+        /// The TLS handshake failed.
+        HandshakeFailed = "handshake_failed",
+        /// The client did not take in its answer.
+        WriteStalled = "write_stalled",
+        /// It was open for as long as any may be.
+        Age = "age",
+        /// It carried as many requests as any may.
+        Requests = "requests",
+        /// The client broke it off, or broke the protocol.
+        Broken = "broken",
+        /// What came on it was no request.
+        Unreadable = "unreadable",
+        /// Its address had as many as it may.
+        PerIp = "per_ip",
+        /// The service was on its way to its end.
+        Draining = "draining",
+        /// Its task ended without a word: a defect, or the process going down.
+        Aborted = "aborted",
+    }
+}
+
+crate::label! {
+    /// How a TLS handshake ended.
+    pub enum Handshake in "result" {
+        /// Both sides agreed.
+        Ok = "ok",
+        /// They did not.
+        Failed = "failed",
+        /// It took too long.
+        Timeout = "timeout",
+    }
+}
