@@ -8,11 +8,14 @@ use palisade::clock::{Clock, SystemClock};
 use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
 use palisade::http::health::{self, Health};
+use palisade::http::metrics::{EdgeMetrics, Listener};
 use palisade::http::{
     Api, App, Introduction, Kind, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles,
     TlsMode,
 };
+use palisade::process;
 use palisade::service::Applications;
+use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR};
@@ -23,6 +26,8 @@ use crate::secrets::ServiceSecrets;
 use crate::state::AppState;
 
 const SESSION: TokenKind = TokenKind::new("ods_");
+/// The rate limits that are counted: those of all routes, and those of sign-up and sign-in.
+const LIMITS: [&str; 4] = ["per_ip", "per_account", "sign_up", "login"];
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -55,6 +60,9 @@ pub enum StartError {
     /// The secret key is too short.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] palisade::crypto::WeakKey),
+    /// Two metrics have one name.
+    #[error(transparent)]
+    Metrics(#[from] MetricError),
 }
 
 /// Returns all routes with the OpenAPI document that describes them.
@@ -192,7 +200,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// TLS that cannot be served.
+    /// TLS that cannot be served; two metrics of one name.
     pub fn applications(
         &self,
         settings: &Settings,
@@ -204,7 +212,12 @@ impl Parts {
         let mut edge = settings.limits.public_edge(&settings.server, settings.rate.per_ip);
         edge.strict_transport = settings.tls.mode == TlsMode::Files;
         let lifecycle = self.lifecycle.clone();
-        let health = Health { lifecycle: lifecycle.clone(), readiness: self.readiness() };
+        let metrics = Metrics::new();
+        process::metrics::register(&metrics, "orderdesk", env!("CARGO_PKG_VERSION"))?;
+        EdgeMetrics::new(&metrics, Listener::Public, &api.table(), &LIMITS)?;
+        EdgeMetrics::new(&metrics, Listener::Admin, &health::routes().table(), &[])?;
+        let readiness = self.readiness();
+        let health = Health { lifecycle: lifecycle.clone(), readiness, metrics };
         Ok(Applications {
             public: App::new(api, &self.state, edge, lifecycle.clone()),
             admin: App::new(

@@ -97,6 +97,7 @@
 //! use palisade::http::{App, InheritedSockets, Lifecycle, LimitsSection, ServerSection};
 //! use palisade::process::SandboxSection;
 //! use palisade::service::{Applications, Bound, ShutdownSection};
+//! use palisade::telemetry::metrics::Metrics;
 //! use palisade::telemetry::{self, LogSection};
 //! # fn api() -> palisade::http::Api<()> { palisade::http::Api::new() }
 //!
@@ -130,7 +131,8 @@
 //!     let start = async || -> Result<_, Infallible> {
 //!         let lifecycle = Lifecycle::new();
 //!         let readiness: health::Readiness = Arc::new(|| Box::pin(async { Ok(()) }));
-//!         let health = Health { lifecycle: lifecycle.clone(), readiness };
+//!         let metrics = Metrics::new();
+//!         let health = Health { lifecycle: lifecycle.clone(), readiness, metrics };
 //!         let per_ip = Throttle::At(Rate::per_second(100));
 //!         let edge = settings.limits.public_edge(&settings.server, per_ip);
 //!         let admin = settings.limits.admin_edge();
@@ -165,7 +167,7 @@
 //! | [`secret`] | values that cannot be shown, compared carelessly or left in memory |
 //! | [`input`] | JSON, query strings and texts, read strictly into types, every mistake at once |
 //! | [`config`] | settings and secrets with their origins |
-//! | [`telemetry`] | the log |
+//! | [`telemetry`] | the log and the metrics |
 //! | [`crypto`] | keys, tokens, password hashes: the only module that names a cipher |
 //! | [`process`] | what the process takes from itself before it serves |
 //! | [`db`] | transactions that are whole and on the disk, or never were |
@@ -176,7 +178,7 @@
 //!
 //! # What is not here yet
 //!
-//! PostgreSQL, background jobs, webhooks, metrics, file and system-call filters, API keys of
+//! PostgreSQL, background jobs, webhooks, file and system-call filters, API keys of
 //! accounts, second factors, idempotency keys and an audit log. Rate limits are counted in each
 //! process by itself.
 

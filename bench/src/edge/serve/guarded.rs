@@ -1,5 +1,6 @@
 //! Palisade: the same job with the default limits, the rate limits on, and the log written.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use palisade::auth::{Account, Auth, AuthSettings, MIGRATIONS, Role, session, sessions};
@@ -9,7 +10,7 @@ use palisade::crypto::TokenKind;
 use palisade::db::{DatabaseUrl, Db, DbError, DbSettings, Purpose, Tx};
 use palisade::http::{
     Anyone, Api, App, Body, Json, Lifecycle, LimitsSection, Phase, Policy, Problem, RateLimiter,
-    Route, Server, ServerSection,
+    Route, Server, ServerSection, Socket,
 };
 use palisade::id::Id;
 use palisade::input::{FromText, Invalid, Schema, string_schema};
@@ -17,7 +18,6 @@ use palisade::telemetry::{self, Log, LogSection};
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 use super::Started;
 use super::rules::{is_email, is_password, is_username};
@@ -75,7 +75,10 @@ where
     let edge = limits.public_edge(&ServerSection::default(), Throttle::At(NEVER_REACHED));
     let lifecycle = Lifecycle::new();
     let app = App::new(api, state, edge, lifecycle.clone());
-    let server = Server { listener, tls: None, app, limits: limits.connections() };
+    let mut limits = limits.connections();
+    // The load never reconnects by plan.
+    limits.requests_per_connection = u64::MAX;
+    let server = Server { sockets: vec![Socket::Tcp(listener)], tls: None, app, limits };
     lifecycle.enter(Phase::Ready);
     tokio::spawn(server.run(lifecycle));
 }

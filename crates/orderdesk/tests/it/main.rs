@@ -17,6 +17,8 @@ mod durability;
 mod edge_http;
 mod edge_json;
 mod edge_limits;
+mod exposition;
+mod metrics;
 mod openapi;
 mod orders;
 mod orders_input;

@@ -1,24 +1,37 @@
-//! The admin listener's routes: is the process alive, and should it be sent requests.
+//! The admin listener's routes: is the process alive, should it be sent requests, and what has it
+//! counted.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use super::answer::json_response;
-use super::{Answer, Anyone, Api, Lifecycle, Operation, Phase, Problem, Response, Route, State};
+use super::metrics::scrape_route;
+use super::{
+    Answer, Anyone, Api, FromRef, Lifecycle, Operation, Phase, Problem, Response, Route, State,
+};
+use crate::telemetry::metrics::Metrics;
 use http::StatusCode;
 
 /// Asks what the service depends on whether it answers; `Err` names what does not.
 pub type Readiness =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>> + Send + Sync>;
 
-/// What the health routes look at.
+/// What the routes of the admin listener look at.
 #[derive(Clone)]
 pub struct Health {
     /// The service's phase.
     pub lifecycle: Lifecycle,
     /// What the service depends on.
     pub readiness: Readiness,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl FromRef<Health> for Metrics {
+    fn from_ref(health: &Health) -> Self {
+        health.metrics.clone()
+    }
 }
 
 impl fmt::Debug for Health {
@@ -27,11 +40,12 @@ impl fmt::Debug for Health {
     }
 }
 
-/// Returns the routes `/live` and `/ready`, for a listener that is not public.
+/// Returns the routes `/live`, `/ready` and `/metrics`, for a listener that is not public.
 pub fn routes() -> Api<Health> {
     Api::new()
         .route(Route::get("/live", "live").policy(Anyone).handle(live))
         .route(Route::get("/ready", "ready").policy(Anyone).handle(ready))
+        .route(scrape_route())
 }
 
 struct Verdict(Result<(), &'static str>);

@@ -18,6 +18,7 @@
 //! | `palisade_tls_handshakes_total` | `result` |
 
 mod connections;
+mod exposition;
 mod labels;
 mod routes;
 
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use http::Method;
 
 pub use connections::{ConnectionMetrics, OpenConnection};
+pub(super) use exposition::scrape_route;
 pub use labels::{
     CloseReason, ConnectionState, Decision, Handshake, Listener, Refusal, StatusClass,
 };
