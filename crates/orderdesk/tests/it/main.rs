@@ -19,6 +19,7 @@ mod edge_json;
 mod edge_limits;
 mod exposition;
 mod metrics;
+mod edge_proxies;
 mod openapi;
 mod orders;
 mod orders_input;

@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
-use ipnet::IpNet;
 
 use super::activity::Activity;
 use super::address::{ClientAddress, client_address};
@@ -27,6 +26,7 @@ use super::extract::BodyLimits;
 use super::headers::Headers;
 use super::host::check_host;
 use super::panics;
+use super::proxies::TrustedProxies;
 use super::rate::{AddressPrefix, RateLimiter};
 use super::request_id::RequestId;
 use super::routes::{Lookup, Mounted, Routes};
@@ -54,8 +54,8 @@ pub struct EdgeSettings {
     pub in_flight: usize,
     /// Most bytes of answers that wait for their clients to read them.
     pub unsent_bytes: usize,
-    /// Peers whose `X-Forwarded-For` and `X-Request-Id` are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Peers that are believed about a client's address and a request's id.
+    pub trusted_proxies: TrustedProxies,
     /// The limit on requests by address that all routes share.
     pub per_ip: Option<RateLimiter>,
     /// Whether answers tell browsers to insist on TLS (RFC 6797): only with a real certificate.
@@ -164,7 +164,7 @@ impl App {
 
     /// Tells whether the word of `peer` is taken for whom it asks.
     pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
-        self.0.settings.trusted_proxies.iter().any(|network| network.contains(&peer))
+        self.0.settings.trusted_proxies.trusts(peer)
     }
 
     /// Returns the count of bytes of answers that nobody has read.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ConnectionLimits, EdgeSettings, ListenAddress, ListenAddresses, RateLimiter};
+use super::{
+    ConnectionLimits, EdgeSettings, ForwardedHeader, ListenAddress, ListenAddresses, RateLimiter,
+    TrustedProxies,
+};
 use crate::config::{Rate, Reader, Size, Throttle};
 
 crate::settings! {
@@ -24,9 +27,14 @@ crate::settings! {
         /// How clients reach the service from outside, such as `https://orders.example.com`;
         /// the OpenAPI document says so. Empty: relative to where the document was read.
         pub public_url: Option<String> = None;
-        /// Networks of the proxies in front. Only from there X-Forwarded-For and X-Request-Id
-        /// are believed; from anywhere else they are ignored, because anybody can send them.
+        /// Networks of the proxies in front. Only from there X-Forwarded-For (or Forwarded) and
+        /// X-Request-Id are believed; from anywhere else they are ignored, because anybody can
+        /// send them. None is the default; the whole Internet (/0) is refused.
         pub trusted_proxies: Vec<IpNet> = Vec::new();
+        /// The header in which those proxies say for whom they ask: the one that each of them
+        /// sets or appends to. The other one is ignored, because a proxy that does not know it
+        /// passes on what a client put there. The default is what nearly every proxy writes.
+        pub forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor;
     }
 }
 
@@ -132,6 +140,10 @@ fn addresses_make_sense(server: &ServerSection, reader: &mut Reader) {
         let expected = "the address of a site such as \"https://orders.example.com\"";
         reader.refuse("server", "public_url", expected);
     }
+    if server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        let expected = "networks that hold proxies only; /0 would believe everybody";
+        reader.refuse("server", "trusted_proxies", expected);
+    }
     if !server.admin_listen.is_local() {
         let expected = "a loopback address such as \"127.0.0.1:9443\", or \"unix:/path\"";
         reader.refuse("server", "admin_listen", expected);
@@ -183,7 +195,10 @@ impl LimitsSection {
             uri_bytes: URI_BYTES,
             in_flight: self.in_flight,
             unsent_bytes: self.unsent_bytes.as_usize(),
-            trusted_proxies: server.trusted_proxies.clone(),
+            trusted_proxies: TrustedProxies::new(
+                server.trusted_proxies.clone(),
+                server.forwarded_header,
+            ),
             per_ip: per_ip.rate().and_then(RateLimiter::of),
             strict_transport: false,
             serves_while_draining: false,

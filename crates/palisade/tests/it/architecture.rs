@@ -168,6 +168,7 @@ const CONFINED: [Confined; 10] = [
     Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
     Confined { word: "axum", to: &["palisade/src/http/"] },
     Confined { word: "rustls::", to: &["palisade/src/http/"] },
+    Confined { word: "x-forwarded-for", to: &["palisade/src/http/proxies.rs"] },
 ];
 
 #[test]
