@@ -8,7 +8,6 @@ use palisade::clock::{Clock, SystemClock};
 use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
 use palisade::http::health::{self, Health};
-use palisade::http::metrics::{EdgeMetrics, Listener};
 use palisade::http::{
     Api, App, Introduction, Kind, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles,
     TlsMode,
@@ -26,8 +25,6 @@ use crate::secrets::ServiceSecrets;
 use crate::state::AppState;
 
 const SESSION: TokenKind = TokenKind::new("ods_");
-/// The rate limits that are counted: those of all routes, and those of sign-up and sign-in.
-const LIMITS: [&str; 4] = ["per_ip", "per_account", "sign_up", "login"];
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -187,7 +184,6 @@ impl Parts {
                 absolute: settings.sessions.absolute,
                 machine_keys: secrets.api_keys.clone(),
                 machine_role: OPERATOR.clone(),
-                per_account: settings.rate.per_account.rate().and_then(RateLimiter::of),
             },
         );
         let throttle = Arc::new(Throttle::new(&ring));
@@ -211,21 +207,18 @@ impl Parts {
         let (api, _) = api(settings);
         let mut edge = settings.limits.public_edge(&settings.server, settings.rate.per_ip);
         edge.strict_transport = settings.tls.mode == TlsMode::Files;
+        edge.per_account = settings.rate.per_account.rate().and_then(RateLimiter::of);
         let lifecycle = self.lifecycle.clone();
         let metrics = Metrics::new();
         process::metrics::register(&metrics, "orderdesk", env!("CARGO_PKG_VERSION"))?;
-        EdgeMetrics::new(&metrics, Listener::Public, &api.table(), &LIMITS)?;
-        EdgeMetrics::new(&metrics, Listener::Admin, &health::routes().table(), &[])?;
+        let public = App::new(api, &self.state, edge, lifecycle.clone(), &metrics)?;
         let readiness = self.readiness();
-        let health = Health { lifecycle: lifecycle.clone(), readiness, metrics };
+        let health = Health { lifecycle: lifecycle.clone(), readiness, metrics: metrics.clone() };
+        let edge = settings.limits.admin_edge();
+        let admin = App::new(health::routes(), &health, edge, lifecycle.clone(), &metrics)?;
         Ok(Applications {
-            public: App::new(api, &self.state, edge, lifecycle.clone()),
-            admin: App::new(
-                health::routes(),
-                &health,
-                settings.limits.admin_edge(),
-                lifecycle.clone(),
-            ),
+            public,
+            admin,
             tls: tls.map(Arc::new),
             limits: settings.limits.connections(),
             lifecycle,

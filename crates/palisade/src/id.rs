@@ -74,6 +74,11 @@ impl<T> Id<T> {
         Some(Self::from_bits(bits))
     }
 
+    /// Returns the id as a number: for tables that count by it.
+    pub(crate) fn as_u128(self) -> u128 {
+        self.bits
+    }
+
     fn from_bits(bits: u128) -> Self {
         Self { bits, names: PhantomData }
     }

@@ -66,9 +66,10 @@
 //! // Without a socket, as in a test:
 //! use palisade::config::Throttle;
 //! use palisade::http::{App, Lifecycle, LimitsSection, RequestBody, ServerSection};
+//! use palisade::telemetry::metrics::Metrics;
 //!
 //! let edge = LimitsSection::default().public_edge(&ServerSection::default(), Throttle::Off);
-//! let app = App::new(api(), &(), edge, Lifecycle::new());
+//! let app = App::new(api(), &(), edge, Lifecycle::new(), &Metrics::new()).unwrap();
 //! let ask = async |name: &str| {
 //!     let request = http::Request::post("/greetings")
 //!         .header("Host", "localhost")
@@ -137,8 +138,8 @@
 //!         let edge = settings.limits.public_edge(&settings.server, per_ip);
 //!         let admin = settings.limits.admin_edge();
 //!         let applications = Applications {
-//!             public: App::new(api(), &(), edge, lifecycle.clone()),
-//!             admin: App::new(health::routes(), &health, admin, lifecycle.clone()),
+//!             public: App::new(api(), &(), edge, lifecycle.clone(), &metrics)?,
+//!             admin: App::new(health::routes(), &health, admin, lifecycle.clone(), &metrics)?,
 //!             // Plain HTTP is for loopback; `http::TlsFiles` and `http::self_signed` have TLS.
 //!             tls: None,
 //!             limits: settings.limits.connections(),

@@ -1,6 +1,5 @@
 //! Palisade: the same job with the default limits, the rate limits on, and the log written.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use palisade::auth::{Account, Auth, AuthSettings, MIGRATIONS, Role, session, sessions};
@@ -14,10 +13,12 @@ use palisade::http::{
 };
 use palisade::id::Id;
 use palisade::input::{FromText, Invalid, Schema, string_schema};
+use palisade::telemetry::metrics::Metrics;
 use palisade::telemetry::{self, Log, LogSection};
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 use super::Started;
 use super::rules::{is_email, is_password, is_username};
@@ -47,7 +48,7 @@ palisade::view! {
 /// Serves anyone.
 pub(super) fn start(listener: TcpListener) -> anyhow::Result<Started> {
     let log = start_log()?;
-    serve(listener, Anyone, &());
+    serve(listener, Anyone, &())?;
     Ok(Started { token: None, keeps: Box::new(log) })
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn start_with_session(listener: TcpListener) -> anyhow::Result<
     let log = start_log()?;
     let folder = tempfile::tempdir()?;
     let (auth, token) = sign_in(&folder).await?;
-    serve(listener, session(), &auth);
+    serve(listener, session(), &auth)?;
     Ok(Started { token: Some(token), keeps: Box::new((log, folder)) })
 }
 
@@ -66,21 +67,25 @@ fn start_log() -> anyhow::Result<Log> {
     Ok(log)
 }
 
-fn serve<S>(listener: TcpListener, policy: impl Policy<S>, state: &S)
+fn serve<S>(listener: TcpListener, policy: impl Policy<S>, state: &S) -> anyhow::Result<()>
 where
     S: Clone + Send + Sync + 'static,
 {
     let api = Api::new().route(Route::post("/users", "createUser").policy(policy).handle(create));
     let limits = LimitsSection::default();
-    let edge = limits.public_edge(&ServerSection::default(), Throttle::At(NEVER_REACHED));
+    let mut edge = limits.public_edge(&ServerSection::default(), Throttle::At(NEVER_REACHED));
+    edge.per_account = RateLimiter::of(NEVER_REACHED);
     let lifecycle = Lifecycle::new();
-    let app = App::new(api, state, edge, lifecycle.clone());
+    let metrics = Metrics::new();
+    let app = App::new(api, state, edge, lifecycle.clone(), &metrics)?;
     let mut limits = limits.connections();
     // The load never reconnects by plan.
     limits.requests_per_connection = u64::MAX;
-    let server = Server { sockets: vec![Socket::Tcp(listener)], tls: None, app, limits };
+    let server =
+        Server { sockets: vec![Socket::Tcp(listener.into_std()?)], tls: None, app, limits };
     lifecycle.enter(Phase::Ready);
     tokio::spawn(server.run(lifecycle));
+    Ok(())
 }
 
 async fn create(Body(new): Body<NewUser>) -> Result<Json<UserView>, Problem> {
@@ -99,7 +104,6 @@ async fn sign_in(folder: &TempDir) -> anyhow::Result<(Auth, String)> {
         absolute: palisade::auth::SessionsSection::default().absolute,
         machine_keys: Vec::new(),
         machine_role: OPERATOR,
-        per_account: RateLimiter::of(NEVER_REACHED),
     };
     let (now, absolute) = (SystemClock.now(), settings.absolute);
     let account = Id::<Account>::new_at(now);

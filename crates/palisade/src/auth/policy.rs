@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
-use super::{AccountId, Caller, Role, sessions};
+use super::{Caller, Role, sessions};
 use crate::clock::Clock;
 use crate::config::Reader;
 use crate::crypto::{Token, TokenKind};
 use crate::db::Db;
-use crate::http::{Admission, Audience, FromRef, Policy, Problem, RateLimiter, rate_limited};
+use crate::http::{AccountBudget, Admission, Audience, FromRef, Policy, Problem};
 use crate::secret::Secret;
 
 crate::settings! {
@@ -46,8 +46,6 @@ pub struct AuthSettings {
     pub machine_keys: Vec<Secret<String>>,
     /// The role that the machine operator's key has.
     pub machine_role: Role,
-    /// The limit on requests by account.
-    pub per_account: Option<RateLimiter<AccountId>>,
 }
 
 /// Finds out who calls; policies ask it.
@@ -146,13 +144,17 @@ where
         Audience { who: self.who, scope: self.scope, needs_credential: true, may_forbid }
     }
 
-    fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a> {
+    fn admit<'a>(
+        &'a self,
+        parts: &'a mut Parts,
+        state: &'a S,
+        budget: &'a AccountBudget,
+    ) -> Admission<'a> {
         Admission::when(async move {
             let auth = Auth::from_ref(state);
             let caller = auth.authenticate(parts).await?;
-            let limiter = auth.0.settings.per_account.as_ref();
-            if let (Some(account), Some(limiter)) = (caller.account, limiter) {
-                limiter.check(account).map_err(rate_limited)?;
+            if let Some(account) = caller.account {
+                budget.spend(account.as_u128())?;
             }
             let is_let_through = match self.needs {
                 Needs::Credential => true,

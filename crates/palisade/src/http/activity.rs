@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::ConnectionLimits;
 use super::deadline::Timers;
+use super::metrics::{CloseReason, ConnectionState, OpenConnection};
 
 /// Bytes that a connection may send besides requests and their bodies: settings, pings, chunk
 /// sizes. What comes on top of it for each request is a head.
@@ -40,8 +41,22 @@ pub(super) struct Activity {
     unsent: AtomicUsize,
     sent: AtomicU64,
     room: Notify,
+    open: OpenConnection,
     /// Timers of requests that are over.
     pub(super) timers: Timers,
+}
+
+impl Verdict {
+    pub(super) fn reason(self) -> CloseReason {
+        match self {
+            Self::HeaderTimeout => CloseReason::HeaderTimeout,
+            Self::Idle => CloseReason::Idle,
+            Self::WriteStalled => CloseReason::WriteStalled,
+            Self::Abandoning => CloseReason::Abandoning,
+            Self::Aged => CloseReason::Age,
+            Self::Worn => CloseReason::Requests,
+        }
+    }
 }
 
 /// A request that is being worked on or answered.
@@ -62,12 +77,14 @@ pub(super) enum Verdict {
     WriteStalled,
     /// The client gives up on its requests, one after the other.
     Abandoning,
-    /// Old enough, or used often enough: to be ended at the next good moment.
-    Retired,
+    /// Old enough: to be ended at the next good moment.
+    Aged,
+    /// Used often enough: the same.
+    Worn,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(open: OpenConnection) -> Self {
         Self {
             started: Instant::now(),
             busy: AtomicUsize::new(0),
@@ -82,13 +99,21 @@ impl Activity {
             unsent: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             room: Notify::new(),
+            open,
             timers: Timers::default(),
         }
     }
 
+    /// Says why the connection ends; what is said first counts.
+    pub(super) fn ends_because(&self, reason: CloseReason) {
+        self.open.ends_because(reason);
+    }
+
     /// Notes that a request came.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Relaxed);
+        if self.busy.fetch_add(1, Relaxed) == 0 {
+            self.open.enter(ConnectionState::Active);
+        }
         self.requests.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
         Busy { activity: Arc::clone(self), is_answered: false }
@@ -197,6 +222,7 @@ impl Drop for Busy {
         }
         if self.activity.busy.fetch_sub(1, Relaxed) == 1 {
             self.activity.idle_since.store(self.activity.now(), Relaxed);
+            self.activity.open.enter(ConnectionState::Idle);
         }
     }
 }
@@ -253,12 +279,11 @@ impl<'a> Watch<'a> {
         rest = rest.min(self.unread.check(is_unread, (now, sent), (patience, limits))?);
         if !self.is_retired {
             let is_worn = activity.requests() >= limits.requests_per_connection;
-            match left(limits.connection_age, now) {
-                Some(young) if !is_worn => rest = rest.min(young),
-                _ => {
-                    self.is_retired = true;
-                    return Err(Verdict::Retired);
-                }
+            let young = left(limits.connection_age, now);
+            self.is_retired = is_worn || young.is_none();
+            rest = rest.min(young.ok_or(Verdict::Aged)?);
+            if is_worn {
+                return Err(Verdict::Worn);
             }
         }
         // What begins after this look cannot be over before the shortest of all limits.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::header::EXPECT;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -18,6 +19,8 @@ use tokio::time::Sleep;
 
 use super::activity::{Activity, Verdict, Watch};
 use super::guard::App;
+use super::linger::Rest;
+use super::metrics::{CloseReason, ConnectionState, OpenConnection};
 use super::payload::{RequestBody, Sending};
 use super::server::Shared;
 use super::wire::Wire;
@@ -25,8 +28,9 @@ use super::{Lifecycle, Phase};
 
 /// Most bytes of a request's head.
 pub(super) const HEAD_BUFFER: usize = 64 * 1024;
-/// Header lines that are parsed at least, so that a client with too many gets a whole answer.
-const LEAST_PARSED_HEADERS: usize = 256;
+/// Header lines that the parser takes by itself. Above it the refusal is its own, which ends the
+/// connection.
+const USUAL_HEADERS: usize = 100;
 /// Streams that one HTTP/2 connection may have open: enough for a browser, little to hold.
 const HTTP2_STREAMS: u32 = 100;
 /// Bytes of bodies that one HTTP/2 connection may send ahead of who reads them.
@@ -85,16 +89,18 @@ impl Shared {
         &self,
         (stream, peer): (IO, IpAddr),
         (protocol, first): (Protocol, Vec<u8>),
-    ) -> Ending
-    where
+        open: OpenConnection,
+    ) where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let activity = Arc::new(Activity::new());
+        open.enter(ConnectionState::Idle);
+        let activity = Arc::new(Activity::new(open));
         let wire = Wire::new(stream, first, self.app.clone(), Arc::clone(&activity));
         let wire = TokioIo::new(wire);
         let (app, noted) = (self.app.clone(), Arc::clone(&activity));
+        let about = (peer, self.limits.requests_per_connection);
         let service =
-            service_fn(move |request| answer(app.clone(), Arc::clone(&noted), request, peer));
+            service_fn(move |request| answer(app.clone(), Arc::clone(&noted), request, about));
         match protocol {
             Protocol::Http1 => {
                 let mut connection = self.http1().serve_connection(wire, service);
@@ -103,11 +109,10 @@ impl Shared {
                     let refused = connection.into_parts().io.into_inner().refuse(408);
                     tokio::time::timeout(self.limits.write_timeout, refused).await.ok();
                 }
-                ending
             }
             Protocol::Http2 => {
                 let mut connection = pin!(self.http2().serve_connection(wire, service));
-                self.attend(&mut connection, &activity).await
+                self.attend(&mut connection, &activity).await;
             }
         }
     }
@@ -123,7 +128,7 @@ impl Shared {
         let mut timer = pin!(tokio::time::sleep(self.limits.header_timeout));
         let mut draining = pin!(lifecycle.draining());
         let mut attended = Attended { is_draining: false, is_registered: false };
-        std::future::poll_fn(|context| {
+        let ending = std::future::poll_fn(|context| {
             loop {
                 if let Poll::Ready(outcome) = Pin::new(&mut *connection).poll(context) {
                     return Poll::Ready(if outcome.is_ok() {
@@ -138,12 +143,14 @@ impl Shared {
                 }
                 if !attended.is_draining && draining.as_mut().poll(context).is_ready() {
                     attended.is_draining = true;
+                    activity.ends_because(CloseReason::Draining);
                     Pin::new(&mut *connection).retire();
                     continue;
                 }
                 match watch.judge(self.app.is_pressed()) {
                     Ok(wait) => timer.as_mut().reset((Instant::now() + wait).into()),
-                    Err(Verdict::Retired) => {
+                    Err(verdict @ (Verdict::Aged | Verdict::Worn)) => {
+                        activity.ends_because(verdict.reason());
                         Pin::new(&mut *connection).retire();
                         continue;
                     }
@@ -154,14 +161,22 @@ impl Shared {
                 }
             }
         })
-        .await
+        .await;
+        activity.ends_because(match ending {
+            Ending::Done => CloseReason::Done,
+            Ending::Broken => CloseReason::Broken,
+            Ending::Closed(verdict) => verdict.reason(),
+        });
+        ending
     }
 
     fn http1(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
-        builder
-            .max_headers(self.limits.header_count.saturating_mul(4).max(LEAST_PARSED_HEADERS))
-            .max_buf_size(HEAD_BUFFER);
+        builder.max_buf_size(HEAD_BUFFER);
+        // Asking for more costs two allocations a request.
+        if self.limits.header_count >= USUAL_HEADERS {
+            builder.max_headers(self.limits.header_count.saturating_add(1));
+        }
         builder
     }
 
@@ -199,16 +214,35 @@ async fn answer(
     app: App,
     activity: Arc<Activity>,
     request: http::Request<Incoming>,
-    peer: IpAddr,
+    (peer, most_requests): (IpAddr, u64),
 ) -> Result<http::Response<Sending>, Infallible> {
     let mut busy = activity.begin();
     // On HTTP/2 a client that reads nothing waits for itself.
     activity.has_room().await;
-    let lingers = !request.headers().contains_key(EXPECT);
-    let request = request.map(|body| RequestBody::network(body, lingers, &activity));
-    let response = app.answer(request, peer, &activity).await;
+    let (parts, body) = request.into_parts();
+    let (is_http1, asks_first) =
+        (parts.version <= Version::HTTP_11, parts.headers.contains_key(EXPECT));
+    let (body, arrival) = RequestBody::network(body, &activity);
+    let request = http::Request::from_parts(parts, body);
+    let mut response = app.answer(request, peer, &activity).await;
+    let unread = arrival.and_then(|arrival| arrival.take_rest());
+    let is_whole = match unread.map(|rest| Rest::new(rest, &activity)) {
+        None => true,
+        Some(_) if asks_first => false,
+        Some(mut rest) => {
+            let is_over = rest.is_over_soon().await;
+            if !is_over {
+                rest.linger();
+            }
+            is_over
+        }
+    };
+    let is_last = !is_whole || activity.requests() >= most_requests;
+    if is_http1 && is_last {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     busy.is_answered();
-    Ok(response.map(|body| Sending::new(body, busy, app.unsent())))
+    Ok(response.map(|body| Sending::new(body, busy, app)))
 }
 
 /// What the two protocols' connections have in common.

@@ -7,12 +7,13 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::time::Sleep;
+
+use super::arrival::Arrival;
 
 /// Timers kept for later requests; more are only needed by many at a time.
 const MOST_SPARE: usize = 4;
@@ -32,75 +33,6 @@ impl Timers {
         if spare.len() < MOST_SPARE {
             spare.push(timer);
         }
-    }
-}
-
-/// How a body may arrive.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// Longest time from the first read until the last byte.
-    pub(super) total: Duration,
-    /// Least bytes a second, once [`GRACE`] is over.
-    pub(super) least_bytes_per_second: u64,
-}
-
-/// How long a body may take to get going (Apache's `mod_reqtimeout` gives as much in its example).
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How a body arrives: written by the body, read by the deadline.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    began: Instant,
-    pace: Pace,
-    /// Milliseconds after `began`, plus one; zero while nobody reads.
-    read_since: AtomicU64,
-    received: AtomicU64,
-    is_awaited: AtomicBool,
-    is_late: AtomicBool,
-}
-
-impl Arrival {
-    pub(super) fn new(began: Instant, pace: Pace) -> Self {
-        Self {
-            began,
-            pace,
-            read_since: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            is_awaited: AtomicBool::new(false),
-            is_late: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes that somebody waits for the next bytes.
-    pub(super) fn wait(&self) {
-        if self.read_since.load(Relaxed) == 0 {
-            let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.read_since.store(since.saturating_add(1), Relaxed);
-        }
-        self.is_awaited.store(true, Relaxed);
-    }
-
-    /// Notes that `bytes` came.
-    pub(super) fn receive(&self, bytes: usize) {
-        self.is_awaited.store(false, Relaxed);
-        self.received.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
-    }
-
-    /// Tells whether the body took too long.
-    pub(super) fn is_late(&self) -> bool {
-        self.is_late.load(Relaxed)
-    }
-
-    /// Returns when the body is late, if somebody waits for it.
-    fn deadline(&self) -> Option<Instant> {
-        if !self.is_awaited.load(Relaxed) || self.is_late() {
-            return None;
-        }
-        let since = Duration::from_millis(self.read_since.load(Relaxed).saturating_sub(1));
-        let micros = self.received.load(Relaxed).saturating_mul(1_000_000);
-        let earned = Duration::from_micros(micros / self.pace.least_bytes_per_second.max(1));
-        let allowed = GRACE.saturating_add(earned).min(self.pace.total);
-        self.began.checked_add(since)?.checked_add(allowed)
     }
 }
 
@@ -163,7 +95,7 @@ impl<T> Future for Timed<'_, T> {
                 return Poll::Pending;
             }
             match &self.arrival {
-                Some(body) if Instant::now() < self.until => body.is_late.store(true, Relaxed),
+                Some(body) if Instant::now() < self.until => body.call_late(),
                 _ => return Poll::Ready(Outcome::Late),
             }
         }

@@ -21,16 +21,22 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::activity::Activity;
 use super::address::{ClientAddress, client_address};
-use super::deadline::{Arrival, Outcome, Pace, Timed};
+use super::arrival::Pace;
+use super::deadline::{Outcome, Timed};
 use super::extract::BodyLimits;
 use super::headers::Headers;
 use super::host::check_host;
+use super::metrics::{ConnectionState, Decision, EdgeMetrics, Listener, Refusal};
 use super::panics;
 use super::proxies::TrustedProxies;
 use super::rate::{AddressPrefix, RateLimiter};
 use super::request_id::RequestId;
-use super::routes::{Lookup, Mounted, Routes};
-use super::{AnswerBody, Api, Lifecycle, Phase, Problem, Request, RequestBody, Response, problem};
+use super::routes::{Limit, Lookup, Mounted, Routes};
+use super::{
+    AccountBudget, AnswerBody, Api, Lifecycle, Phase, Problem, Request, RequestBody, Response,
+    problem,
+};
+use crate::telemetry::metrics::{MetricError, Metrics};
 use crate::telemetry::{self, AccessLine};
 
 /// The limits and circumstances of one listener's requests.
@@ -58,6 +64,10 @@ pub struct EdgeSettings {
     pub trusted_proxies: TrustedProxies,
     /// The limit on requests by address that all routes share.
     pub per_ip: Option<RateLimiter>,
+    /// The limit on requests by account.
+    pub per_account: Option<RateLimiter<u128>>,
+    /// Which listener it is, for the metrics.
+    pub listener: Listener,
     /// Whether answers tell browsers to insist on TLS (RFC 6797): only with a real certificate.
     pub strict_transport: bool,
     /// Whether requests are answered while the service drains, as health checks must be.
@@ -74,17 +84,10 @@ struct Inner {
     settings: EdgeSettings,
     headers: Headers,
     lifecycle: Lifecycle,
-    in_flight: AtomicUsize,
-    unsent: Arc<AtomicUsize>,
-}
-
-/// Keeps count of the requests that are worked on.
-struct InFlight<'a>(&'a AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
+    metrics: EdgeMetrics,
+    per_ip: Option<Limit>,
+    per_account: AccountBudget,
+    unsent: AtomicUsize,
 }
 
 /// What the guard knows of a request besides the request.
@@ -96,13 +99,17 @@ struct Context<'a> {
 }
 
 /// Answers a client that is over its rate; `wait` is rounded up to whole seconds.
-pub(crate) fn rate_limited(wait: Duration) -> Problem {
+pub(super) fn rate_limited(wait: Duration) -> Problem {
     let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
     Problem::new(problem::RATE_LIMITED).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 impl App {
-    /// Puts `api` behind the guard.
+    /// Puts `api` behind the guard, which counts in `metrics`.
+    ///
+    /// # Errors
+    ///
+    /// `metrics` counts for such a listener already.
     ///
     /// # Panics
     ///
@@ -110,18 +117,30 @@ impl App {
     pub fn new<S: Send + Sync + Clone + 'static>(
         api: Api<S>,
         state: &S,
-        settings: EdgeSettings,
+        mut settings: EdgeSettings,
         lifecycle: Lifecycle,
-    ) -> Self {
-        let headers = Headers::new(settings.strict_transport);
-        let routes = api.into_routes(state);
-        let (in_flight, unsent) = (AtomicUsize::new(0), Arc::default());
-        Self(Arc::new(Inner { routes, settings, headers, lifecycle, in_flight, unsent }))
+        metrics: &Metrics,
+    ) -> Result<Self, MetricError> {
+        let limits: Vec<_> = [PER_IP, PER_ACCOUNT].into_iter().chain(api.limit_names()).collect();
+        let metrics = EdgeMetrics::new(metrics, settings.listener, &api.table(), &limits)?;
+        let per_ip = settings.per_ip.take().map(Arc::new);
+        let per_account = settings.per_account.take();
+        Ok(Self(Arc::new(Inner {
+            routes: api.into_routes(state, &metrics),
+            headers: Headers::new(settings.strict_transport),
+            per_ip: per_ip.map(|limiter| Limit { limiter, decisions: metrics.limit(PER_IP) }),
+            per_account: AccountBudget::new(per_account, metrics.limit(PER_ACCOUNT)),
+            settings,
+            lifecycle,
+            metrics,
+            unsent: AtomicUsize::new(0),
+        })))
     }
 
     /// Answers one request of `peer` without a connection, as a test does.
     pub async fn respond(&self, request: http::Request<RequestBody>, peer: IpAddr) -> Response {
-        self.answer(request, peer.to_canonical(), &Activity::new()).await
+        let open = self.0.metrics.connections().opened(ConnectionState::Active);
+        self.answer(request, peer.to_canonical(), &Activity::new(open)).await
     }
 
     /// Answers one request of a connection.
@@ -138,9 +157,9 @@ impl App {
         let client = client_address(peer, &parts.headers, &self.0.settings.trusted_proxies);
         let context = Context { id, started, client, activity };
         let (method, is_http1) = (parts.method.clone(), parts.version <= Version::HTTP_11);
-        let mut route = NO_ROUTE;
+        let mut found = None;
         let outcome = match self.check(&parts) {
-            Ok(()) => self.dispatch(&context, parts, body, &mut route).await,
+            Ok(()) => self.dispatch(&context, parts, body, &mut found).await,
             Err(problem) => Err(problem),
         };
         let mut response = match outcome {
@@ -152,12 +171,19 @@ impl App {
         }
         let is_last = is_http1 && self.0.lifecycle.phase() == Phase::Draining;
         self.0.headers.complete(response.headers_mut(), &context.id, is_last);
+        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        let metrics = &self.0.metrics;
+        let (route, counted) = match found {
+            Some(route) => (route.template, metrics.route(route.number)),
+            None => (NO_ROUTE, metrics.unrouted(&method)),
+        };
+        counted.observe(status, duration);
         telemetry::access(&AccessLine {
             request_id: context.id.as_str(),
             method: method_name(&method),
             route,
-            status: response.status().as_u16(),
-            duration: started.elapsed(),
+            status,
+            duration,
         });
         response
     }
@@ -167,9 +193,24 @@ impl App {
         self.0.settings.trusted_proxies.trusts(peer)
     }
 
-    /// Returns the count of bytes of answers that nobody has read.
-    pub(super) fn unsent(&self) -> &Arc<AtomicUsize> {
-        &self.0.unsent
+    /// Returns what is counted.
+    pub(super) fn metrics(&self) -> &EdgeMetrics {
+        &self.0.metrics
+    }
+
+    /// Notes that an answer of `bytes` waits to be sent.
+    pub(super) fn note_unsent(&self, bytes: usize) {
+        self.0.unsent.fetch_add(bytes, Relaxed);
+    }
+
+    /// Notes that `bytes` of an answer wait no more.
+    pub(super) fn note_released(&self, bytes: usize) {
+        self.0.unsent.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Notes that `bytes` of an answer are on their way.
+    pub(super) fn note_sent(&self, bytes: usize) {
+        self.0.metrics.sent(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// Tells whether half of the memory for answers is filled with what nobody reads.
@@ -198,47 +239,54 @@ impl App {
             bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
         bytes.extend([b"\r\n", body.as_slice()].concat());
-        telemetry::access(&AccessLine {
-            request_id: id.as_str(),
-            method: "none",
-            route: NO_ROUTE,
-            status: response.status().as_u16(),
-            duration: started.elapsed(),
-        });
+        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        self.0.metrics.refused(Refusal::unreadable(status));
+        self.0.metrics.unreadable().observe(status, duration);
+        let request_id = id.as_str();
+        let (method, route) = ("none", NO_ROUTE);
+        telemetry::access(&AccessLine { request_id, method, route, status, duration });
         bytes
     }
 
     fn check(&self, parts: &Parts) -> Result<(), Problem> {
         let settings = &self.0.settings;
-        check_host(parts)?;
+        check_host(parts).map_err(|problem| self.refuse(Refusal::BadHost, problem))?;
         if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > settings.uri_bytes
         {
-            return Err(Problem::new(problem::URI_TOO_LONG));
+            return Err(self.refuse(Refusal::UriTooLong, Problem::new(problem::URI_TOO_LONG)));
         }
         if parts.headers.len() > settings.header_count
             || header_bytes(&parts.headers) > settings.header_bytes
         {
-            return Err(Problem::new(problem::HEADERS_TOO_LARGE));
+            let problem = Problem::new(problem::HEADERS_TOO_LARGE);
+            return Err(self.refuse(Refusal::HeadersTooLarge, problem));
         }
-        let is_draining = self.0.lifecycle.phase() == Phase::Draining;
-        let is_full = self.0.unsent.load(Relaxed) > settings.unsent_bytes;
-        if (is_draining && !settings.serves_while_draining) || is_full {
-            return Err(Problem::overloaded());
+        if !settings.serves_while_draining && self.0.lifecycle.phase() == Phase::Draining {
+            return Err(self.refuse(Refusal::Draining, Problem::overloaded()));
+        }
+        if self.0.unsent.load(Relaxed) > settings.unsent_bytes {
+            return Err(self.refuse(Refusal::Unsent, Problem::overloaded()));
         }
         Ok(())
     }
 
-    async fn dispatch(
-        &self,
+    /// Counts that the edge itself refuses a request.
+    fn refuse(&self, reason: Refusal, problem: Problem) -> Problem {
+        self.0.metrics.refused(reason);
+        problem
+    }
+
+    async fn dispatch<'a>(
+        &'a self,
         context: &Context<'_>,
         parts: Parts,
-        mut body: RequestBody,
-        template: &mut &'static str,
+        body: RequestBody,
+        found: &mut Option<&'a Mounted>,
     ) -> Result<Response, Problem> {
-        let settings = &self.0.settings;
-        let in_flight = InFlight(&self.0.in_flight);
-        if in_flight.0.fetch_add(1, Relaxed) >= settings.in_flight {
-            return Err(Problem::overloaded());
+        let (settings, metrics) = (&self.0.settings, &self.0.metrics);
+        let place = metrics.begin();
+        if place.number() > settings.in_flight {
+            return Err(self.refuse(Refusal::InFlight, Problem::overloaded()));
         }
         let (route, parameters) = match self.0.routes.find(&parts.method, parts.uri.path()) {
             Lookup::Found(route, parameters) => (route, parameters),
@@ -247,35 +295,51 @@ impl App {
                 return Err(Problem::new(problem::METHOD_NOT_ALLOWED).allowing(allowed.clone()));
             }
         };
-        *template = route.template;
+        *found = Some(route);
         self.check_rate(context, route)?;
         let allowed = route.within.unwrap_or(settings.request_timeout);
         // A body that is too slow is told so before the whole request runs out of time.
         let total = route.within.unwrap_or(settings.body_timeout).min(allowed / 10 * 9);
         let pace = Pace { total, least_bytes_per_second: settings.least_bytes_per_second };
-        let arrival = body.paced(|| Arrival::new(context.started, pace));
+        let arrival = body.arrival();
+        if let Some(arrival) = &arrival {
+            arrival.hold_to(pace);
+        }
         let limits = BodyLimits { bytes: route.body_bytes.unwrap_or(settings.body_bytes) };
         let request =
             Request { parts, body: Some(body), limits, parameters, client: context.client };
         let until = context.started.checked_add(allowed).unwrap_or(context.started);
-        let work = Timed::new(route.work.work(request), until, arrival, &context.activity.timers);
-        match work.await {
+        let work = route.work.work(request, &self.0.per_account);
+        let work = Timed::new(work, until, arrival.clone(), &context.activity.timers);
+        let outcome = work.await;
+        if let Some(arrival) = &arrival {
+            metrics.received(arrival.received());
+        }
+        match outcome {
             Outcome::Done(outcome) => outcome,
             Outcome::Panicked(panic) => {
                 let what = panics::describe(panic.as_ref());
+                metrics.panicked();
                 tracing::error!(request_id = context.id.as_str(), panic = what, "handler panicked");
                 Err(Problem::new(problem::INTERNAL))
             }
-            Outcome::Late => Err(Problem::overloaded()
-                .detail("The request was not done in time; what it asked for may still happen.")),
+            Outcome::Late => {
+                let detail =
+                    "The request was not done in time; what it asked for may still happen.";
+                Err(self.refuse(Refusal::Deadline, Problem::overloaded().detail(detail)))
+            }
         }
     }
 
     /// Counts the request against the shared limit and the route's own.
     fn check_rate(&self, context: &Context<'_>, route: &Mounted) -> Result<(), Problem> {
         let client = AddressPrefix::of(context.client.0);
-        for limiter in self.0.settings.per_ip.iter().chain(route.limiter.as_deref()) {
-            limiter.check_when(client, context.started).map_err(rate_limited)?;
+        for Limit { limiter, decisions } in self.0.per_ip.iter().chain(&route.limiter) {
+            let counted = limiter.check_when(client, context.started);
+            if let Some(decisions) = decisions {
+                decisions.add(Decision::of(counted.is_ok()), 1);
+            }
+            counted.map_err(rate_limited)?;
         }
         Ok(())
     }
@@ -291,6 +355,8 @@ impl App {
 }
 
 const NO_ROUTE: &str = "none";
+const PER_IP: &str = "per_ip";
+const PER_ACCOUNT: &str = "per_account";
 
 fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()

@@ -5,6 +5,10 @@
 //! taken in and forgotten, for a moment and up to a size (compare RFC 9112, section 9.6). On
 //! HTTP/2, where a refusal ends only its own stream, some clients (curl 7.88) lose the answer to
 //! the reset as well. A client that asked first whether to send its body sends none.
+//!
+//! On HTTP/1.1 such a connection is the last one's unless the body is over when the answer is
+//! sent: a proxy that stops sending a body once it has its answer, and then uses the connection
+//! again (HAProxy 2.6 does for HTTP/2 clients), would have its next request read as the body's rest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,25 +19,44 @@ use hyper::body::Incoming;
 
 use super::activity::Activity;
 
+/// Enough for what was on its way when the answer was there.
+const SHORT: Duration = Duration::from_millis(10);
 /// Enough to have sent what was on its way.
 const LONGEST: Duration = Duration::from_millis(500);
 /// What a person may send by mistake.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// Takes in the rest of a body of the connection that `activity` is about.
-pub(super) fn linger(rest: Incoming, activity: Arc<Activity>) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        // Its connection, which the server waits for when it drains, lives at least as long.
-        runtime.spawn(tokio::time::timeout(LONGEST, forget(rest, activity)));
-    }
+/// What is left of a body that nobody will read.
+pub(super) struct Rest {
+    body: Incoming,
+    activity: Arc<Activity>,
+    left: usize,
 }
 
-async fn forget(mut body: Incoming, activity: Arc<Activity>) {
-    let mut left = MOST_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        activity.note_body(length);
-        let Some(less) = left.checked_sub(length) else { return };
-        left = less;
+impl Rest {
+    pub(super) fn new(body: Incoming, activity: &Arc<Activity>) -> Self {
+        Self { body, activity: Arc::clone(activity), left: MOST_BYTES }
+    }
+
+    /// Waits a moment for the end of the body; tells whether it came.
+    pub(super) async fn is_over_soon(&mut self) -> bool {
+        tokio::time::timeout(SHORT, self.forget()).await.unwrap_or(false)
+    }
+
+    /// Goes on taking in the body while the answer is sent.
+    pub(super) fn linger(mut self) {
+        tokio::spawn(async move { tokio::time::timeout(LONGEST, self.forget()).await });
+    }
+
+    /// Takes in the body; tells whether it came to its end.
+    async fn forget(&mut self) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(frame) = frame else { return false };
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.activity.note_body(length);
+            let Some(less) = self.left.checked_sub(length) else { return false };
+            self.left = less;
+        }
+        true
     }
 }

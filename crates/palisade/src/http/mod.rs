@@ -13,6 +13,8 @@
 mod activity;
 mod address;
 mod answer;
+mod arrival;
+mod budget;
 mod connection;
 mod deadline;
 mod documents;
@@ -47,6 +49,7 @@ mod wire;
 
 pub use address::ClientAddress;
 pub use answer::{Created, Json, NoContent, Page, Versioned};
+pub use budget::AccountBudget;
 pub use documents::Introduction;
 pub use extract::{Body, IfMatch, OptionalBody, PathId, PathText, Query, Request};
 pub use guard::{App, EdgeSettings};
@@ -65,5 +68,3 @@ pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
 pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection, TlsVersion};
 pub use tls::{TlsAcceptorSource, TlsError, TlsFiles, Validity};
-
-pub(crate) use guard::rate_limited;

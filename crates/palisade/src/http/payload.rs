@@ -1,12 +1,10 @@
 //! Bodies on their way in and out.
 //!
-//! A request's body keeps to its pace, and what is left of it when a refusal is sent is taken in
-//! and forgotten for a moment. An answer's body counts as unsent until the connection took it.
+//! A request's body keeps to its pace, and leaves what nobody read to the connection. An answer's body counts as unsent until the connection took it.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,8 +13,8 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 
 use super::activity::{Activity, Busy};
-use super::deadline::Arrival;
-use super::linger::linger;
+use super::arrival::Arrival;
+use super::guard::App;
 
 /// The body of a request.
 #[derive(Debug)]
@@ -31,9 +29,7 @@ enum Source {
 /// A body that arrives while it is read.
 struct Network {
     body: Option<Incoming>,
-    /// Whether the client sends on whatever it is answered.
-    lingers: bool,
-    arrival: Option<Arc<Arrival>>,
+    arrival: Arc<Arrival>,
     activity: Arc<Activity>,
 }
 
@@ -54,20 +50,26 @@ impl RequestBody {
         Self(Source::Whole(bytes.into()))
     }
 
-    pub(super) fn network(body: Incoming, lingers: bool, activity: &Arc<Activity>) -> Self {
+    /// Makes the body that comes on a connection. The second value tells what becomes of it;
+    /// `None` if there is nothing to come.
+    pub(super) fn network(
+        body: Incoming,
+        activity: &Arc<Activity>,
+    ) -> (Self, Option<Arc<Arrival>>) {
         if body.is_end_stream() {
-            return Self::whole(Bytes::new());
+            return (Self::whole(Bytes::new()), None);
         }
-        let (body, activity) = (Some(body), Arc::clone(activity));
-        Self(Source::Network(Network { body, lingers, arrival: None, activity }))
+        let (arrival, activity) = (Arc::new(Arrival::new()), Arc::clone(activity));
+        let network = Network { body: Some(body), arrival: Arc::clone(&arrival), activity };
+        (Self(Source::Network(network)), Some(arrival))
     }
 
-    /// Holds the body to its pace. `None` if it is there already.
-    pub(super) fn paced(&mut self, arrival: impl FnOnce() -> Arrival) -> Option<Arc<Arrival>> {
-        let Source::Network(network) = &mut self.0 else { return None };
-        let arrival = Arc::new(arrival());
-        network.arrival = Some(Arc::clone(&arrival));
-        Some(arrival)
+    /// Returns how the body arrives; `None` if it is there already.
+    pub(super) fn arrival(&self) -> Option<Arc<Arrival>> {
+        match &self.0 {
+            Source::Whole(_) => None,
+            Source::Network(network) => Some(Arc::clone(&network.arrival)),
+        }
     }
 }
 
@@ -112,12 +114,10 @@ impl Network {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
-            if let Some(arrival) = &self.arrival {
-                if arrival.is_late() {
-                    return Poll::Ready(Some(Err(BodyError::TooSlow)));
-                }
-                arrival.wait();
+            if self.arrival.is_late() {
+                return Poll::Ready(Some(Err(BodyError::TooSlow)));
             }
+            self.arrival.wait();
             return Poll::Pending;
         };
         let length = match &frame {
@@ -125,18 +125,15 @@ impl Network {
             Some(Err(_)) | None => 0,
         };
         self.activity.note_body(length);
-        if let Some(arrival) = &self.arrival {
-            arrival.receive(length);
-        }
+        self.arrival.receive(u64::try_from(length).unwrap_or(u64::MAX));
         Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyError::Broken)))
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let rest = self.body.take().filter(|body| self.lingers && !body.is_end_stream());
-        if let Some(rest) = rest {
-            linger(rest, Arc::clone(&self.activity));
+        if let Some(rest) = self.body.take().filter(|body| !body.is_end_stream()) {
+            self.arrival.leave(rest);
         }
     }
 }
@@ -229,23 +226,23 @@ fn exact(length: usize) -> SizeHint {
 }
 
 /// An answer's body on its way: until it is over, its request counts as going on and what the
-/// connection has not taken counts as unsent, here and in `total`.
+/// connection has not taken counts as unsent, for the connection and for the application.
 pub(super) struct Sending {
     body: AnswerBody,
     left: usize,
     busy: Busy,
-    total: Arc<AtomicUsize>,
+    app: App,
 }
 
 impl Sending {
-    pub(super) fn new(body: AnswerBody, busy: Busy, total: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(body: AnswerBody, busy: Busy, app: App) -> Self {
         // One that is produced while it is sent counts as unsent until its end.
         let left = body.length().unwrap_or(1);
         if left > 0 {
             busy.activity().note_unsent(left);
-            total.fetch_add(left, Relaxed);
+            app.note_unsent(left);
         }
-        Self { body, left, busy, total: Arc::clone(total) }
+        Self { body, left, busy, app }
     }
 
     fn release(&mut self, bytes: usize) {
@@ -253,7 +250,7 @@ impl Sending {
         if bytes > 0 {
             self.left -= bytes;
             self.busy.activity().note_released(bytes);
-            self.total.fetch_sub(bytes, Relaxed);
+            self.app.note_released(bytes);
         }
     }
 }
@@ -276,6 +273,7 @@ impl Body for Sending {
         if let Some(Ok(frame)) = &frame {
             let length = frame.data_ref().map_or(0, Bytes::len);
             self.busy.activity().note_sent(length);
+            self.app.note_sent(length);
             if self.body.length().is_some() {
                 self.release(length);
             }

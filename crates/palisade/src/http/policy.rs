@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 
-use super::Problem;
+use super::{AccountBudget, Problem};
 
 /// Decides who may call a route, asking the service's state `S` about credentials.
 /// [`crate::auth`] has the policies for callers that show one.
@@ -14,8 +14,14 @@ pub trait Policy<S>: Send + Sync + 'static {
     /// Says in words and for the OpenAPI document whom the policy lets through.
     fn audience(&self) -> Audience;
 
-    /// Lets the request through, adding to it who the caller is, or refuses it.
-    fn admit<'a>(&'a self, parts: &'a mut Parts, state: &'a S) -> Admission<'a>;
+    /// Lets the request through, adding to it who the caller is, or refuses it. Once an account is
+    /// known, its request is taken from `budget`.
+    fn admit<'a>(
+        &'a self,
+        parts: &'a mut Parts,
+        state: &'a S,
+        budget: &'a AccountBudget,
+    ) -> Admission<'a>;
 }
 
 /// The decision of a [`Policy`], made or pending.
@@ -85,7 +91,7 @@ impl<S> Policy<S> for Anyone {
         Audience { who: "anyone", scope: None, needs_credential: false, may_forbid: false }
     }
 
-    fn admit<'a>(&'a self, _: &'a mut Parts, _: &'a S) -> Admission<'a> {
+    fn admit<'a>(&'a self, _: &'a mut Parts, _: &'a S, _: &'a AccountBudget) -> Admission<'a> {
         Admission::granted()
     }
 }

@@ -24,9 +24,10 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::metrics::EdgeMetrics;
 use super::rate::RateLimiter;
-use super::routes::{Mounted, Routes, Work, Working};
-use super::{Handler, Kind, Operation, Policy, Request};
+use super::routes::{Limit, Mounted, Routes, Work, Working};
+use super::{AccountBudget, Handler, Kind, Operation, Policy, Request};
 
 /// A route that has no policy yet.
 #[derive(Debug, Clone, Copy)]
@@ -201,9 +202,9 @@ where
     H: Handler<A, S>,
     S: Send + Sync + 'static,
 {
-    fn work(&self, mut request: Request) -> Working<'_> {
+    fn work<'a>(&'a self, mut request: Request, budget: &'a AccountBudget) -> Working<'a> {
         Box::pin(async move {
-            self.policy.admit(&mut request.parts, &self.state).await?;
+            self.policy.admit(&mut request.parts, &self.state, budget).await?;
             self.handler.handler.call(request, &self.state).await
         })
     }
@@ -289,6 +290,13 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         self.endpoints.iter().map(Endpoint::line).collect()
     }
 
+    /// Returns the names of the routes' own rate limits.
+    pub(super) fn limit_names(&self) -> impl Iterator<Item = &'static str> {
+        self.endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.limiter.as_ref().map(|(name, _)| *name))
+    }
+
     pub(super) fn replace_last(mut self, endpoint: Endpoint<S>) -> Self {
         self.endpoints.pop();
         self.route(endpoint)
@@ -299,13 +307,15 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     }
 
     /// Puts the routes into the table that requests are looked up in.
-    pub(super) fn into_routes(self, state: &S) -> Routes {
+    pub(super) fn into_routes(self, state: &S, metrics: &EdgeMetrics) -> Routes {
         let mut routes = Routes::default();
-        for endpoint in self.endpoints {
+        for (number, endpoint) in self.endpoints.into_iter().enumerate() {
+            let limit = |(name, limiter)| Limit { limiter, decisions: metrics.limit(name) };
             routes.add(Mounted {
+                number,
                 method: endpoint.method,
                 template: endpoint.path,
-                limiter: endpoint.limiter.map(|(_, limiter)| limiter),
+                limiter: endpoint.limiter.map(limit),
                 body_bytes: endpoint.body_bytes,
                 within: endpoint.within,
                 work: endpoint.handler.behind(endpoint.policy, state.clone()),

@@ -8,9 +8,11 @@ use std::time::Duration;
 use http::{HeaderValue, Method};
 use matchit::Router;
 
+use super::metrics::Decision;
 use super::rate::RateLimiter;
-use super::{Problem, Request, Response};
+use super::{AccountBudget, Problem, Request, Response};
 use crate::input::percent_decoded;
+use crate::telemetry::metrics::Counters;
 
 /// The pending answer of a route.
 pub(super) type Working<'a> = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
@@ -18,14 +20,23 @@ pub(super) type Working<'a> = Pin<Box<dyn Future<Output = Result<Response, Probl
 /// What a route does with a request that was let through so far: its policy, then its handler.
 pub(super) trait Work: Send + Sync {
     /// Answers `request`.
-    fn work(&self, request: Request) -> Working<'_>;
+    fn work<'a>(&'a self, request: Request, budget: &'a AccountBudget) -> Working<'a>;
+}
+
+/// A rate limit of a route's own.
+#[derive(Debug, Clone)]
+pub(super) struct Limit {
+    pub(super) limiter: Arc<RateLimiter>,
+    pub(super) decisions: Option<Counters<Decision>>,
 }
 
 /// A route in its place.
 pub(super) struct Mounted {
+    /// The place in the order of registration, by which metrics find it.
+    pub(super) number: usize,
     pub(super) method: Method,
     pub(super) template: &'static str,
-    pub(super) limiter: Option<Arc<RateLimiter>>,
+    pub(super) limiter: Option<Limit>,
     pub(super) body_bytes: Option<usize>,
     pub(super) within: Option<Duration>,
     pub(super) work: Box<dyn Work>,
@@ -131,7 +142,7 @@ mod tests {
     struct Never;
 
     impl Work for Never {
-        fn work(&self, _: Request) -> Working<'_> {
+        fn work<'a>(&'a self, _: Request, _: &'a AccountBudget) -> Working<'a> {
             Box::pin(std::future::pending())
         }
     }
@@ -140,6 +151,7 @@ mod tests {
         let mut routes = Routes::default();
         for (method, template) in all {
             routes.add(Mounted {
+                number: 0,
                 method: method.clone(),
                 template,
                 limiter: None,

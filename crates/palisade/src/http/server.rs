@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::connection::{Protocol, recognise};
 use super::guard::App;
 use super::listen::{Accepted, Listener, Socket};
+use super::metrics::{CloseReason, ConnectionMetrics, ConnectionState, Handshake, OpenConnection};
 use super::places::Places;
 use super::{Lifecycle, TlsAcceptorSource};
 
@@ -44,8 +45,7 @@ pub struct ConnectionLimits {
     pub requests_per_connection: u64,
     /// Age at which a connection is ended in good order.
     pub connection_age: Duration,
-    /// Most header lines; the guard answers beyond it, and the parser gives up beyond four times
-    /// as many, at least 256.
+    /// Most header lines; the guard answers beyond it, and the parser gives up beyond 100 or this.
     pub header_count: usize,
 }
 
@@ -118,6 +118,7 @@ impl Shared {
                 Ok(accepted) => accepted,
                 Err(error) if is_peers_fault(&error) => continue,
                 Err(error) => {
+                    self.metrics().accept_failed();
                     if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                         told = Some(Instant::now());
                         tracing::warn!(%error, "cannot accept connections");
@@ -130,63 +131,94 @@ impl Shared {
                 true => usize::MAX,
                 false => self.limits.connections_per_ip,
             };
-            let Some(place) = self.places.take(peer, most) else { continue };
+            let open = self.metrics().opened(ConnectionState::Handshake);
+            let Some(place) = self.places.take(peer, most) else {
+                open.ends_because(CloseReason::PerIp);
+                continue;
+            };
             let shared = Arc::clone(self);
             tokio::spawn(async move {
-                shared.serve(stream, peer).await;
+                shared.serve(stream, peer, open).await;
                 drop((place, slot));
             });
         }
     }
 
-    async fn serve(&self, stream: Accepted, peer: IpAddr) {
+    async fn serve(&self, stream: Accepted, peer: IpAddr, open: OpenConnection) {
         match stream {
             Accepted::Tcp(stream) => {
                 let patience = u32::try_from(self.limits.write_timeout.as_millis());
                 // So that the kernel, too, gives up on what nobody acknowledges.
                 set_tcp_user_timeout(stream.as_fd(), patience.unwrap_or(u32::MAX)).ok();
-                self.serve_stream(stream, peer).await;
+                self.serve_stream(stream, peer, open).await;
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, peer).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, peer, open).await,
         }
     }
 
-    async fn serve_stream<IO>(&self, mut stream: IO, peer: IpAddr)
+    async fn serve_stream<IO>(&self, mut stream: IO, peer: IpAddr, open: OpenConnection)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(tls) = &self.tls else {
             let patience = self.limits.header_timeout.min(self.limits.idle_timeout);
-            let spoken = self.begun(patience, recognise(&mut stream)).await;
-            let Some(spoken) = spoken else { return };
-            self.serve_http((stream, peer), spoken).await;
+            match self.begun(patience, recognise(&mut stream)).await {
+                Ok(spoken) => self.serve_http((stream, peer), spoken, open).await,
+                Err(Unbegun::Late) => open.ends_because(CloseReason::HeaderTimeout),
+                Err(Unbegun::Failed) => open.ends_because(CloseReason::Done),
+                Err(Unbegun::Draining) => open.ends_because(CloseReason::Draining),
+            }
             return;
         };
         let handshake = tls.acceptor().accept(stream);
-        let Some(stream) = self.begun(self.limits.header_timeout, handshake).await else { return };
-        let protocol = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Protocol::Http2,
-            _ => Protocol::Http1,
+        let (result, reason) = match self.begun(self.limits.header_timeout, handshake).await {
+            Ok(stream) => {
+                self.metrics().handshake(Handshake::Ok);
+                let protocol = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                return self.serve_http((stream, peer), (protocol, Vec::new()), open).await;
+            }
+            Err(Unbegun::Late) => (Handshake::Timeout, CloseReason::HandshakeTimeout),
+            Err(Unbegun::Failed) => (Handshake::Failed, CloseReason::HandshakeFailed),
+            Err(Unbegun::Draining) => return open.ends_because(CloseReason::Draining),
         };
-        self.serve_http((stream, peer), (protocol, Vec::new())).await;
+        self.metrics().handshake(result);
+        open.ends_because(reason);
     }
 
-    /// Waits for the beginning of a connection; `None` if it fails, takes too long, or the
-    /// service drains before there is anything to finish.
+    /// Waits for the beginning of a connection.
     async fn begun<T>(
         &self,
         patience: Duration,
         beginning: impl Future<Output = io::Result<T>>,
-    ) -> Option<T> {
+    ) -> Result<T, Unbegun> {
         tokio::select! {
-            begun = timeout(patience, beginning) => begun.ok()?.ok(),
-            () = self.lifecycle.draining() => None,
+            begun = timeout(patience, beginning) => match begun {
+                Ok(Ok(begun)) => Ok(begun),
+                Ok(Err(_)) => Err(Unbegun::Failed),
+                Err(_) => Err(Unbegun::Late),
+            },
+            // There is nothing to finish yet.
+            () = self.lifecycle.draining() => Err(Unbegun::Draining),
         }
+    }
+
+    fn metrics(&self) -> &Arc<ConnectionMetrics> {
+        self.app.metrics().connections()
     }
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
+}
+
+/// Why a connection never began.
+enum Unbegun {
+    Failed,
+    Late,
+    Draining,
 }
 
 fn is_peers_fault(error: &io::Error) -> bool {

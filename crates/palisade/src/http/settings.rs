@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::metrics::Listener;
 use super::{
     ConnectionLimits, EdgeSettings, ForwardedHeader, ListenAddress, ListenAddresses, RateLimiter,
     TrustedProxies,
@@ -200,6 +201,8 @@ impl LimitsSection {
                 server.forwarded_header,
             ),
             per_ip: per_ip.rate().and_then(RateLimiter::of),
+            per_account: None,
+            listener: Listener::Public,
             strict_transport: false,
             serves_while_draining: false,
         }
@@ -210,6 +213,7 @@ impl LimitsSection {
     pub fn admin_edge(&self) -> EdgeSettings {
         let mut edge = self.public_edge(&ServerSection::default(), Throttle::Off);
         edge.serves_while_draining = true;
+        edge.listener = Listener::Admin;
         edge
     }
 }

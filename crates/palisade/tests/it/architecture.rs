@@ -157,7 +157,7 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 10] = [
+const CONFINED: [Confined; 11] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },

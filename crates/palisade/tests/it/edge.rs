@@ -8,6 +8,7 @@ use palisade::config::Throttle;
 use palisade::http::{
     Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, RequestBody, Route, ServerSection,
 };
+use palisade::telemetry::metrics::Metrics;
 
 async fn panics() -> Result<Json<bool>, Problem> {
     panic!("the secret is 42")
@@ -27,7 +28,7 @@ fn app(limits: &LimitsSection) -> App {
         .route(Route::get("/answer", "answer").policy(Anyone).handle(answers))
         .route(Route::get("/never", "never").policy(Anyone).handle(never));
     let edge = limits.public_edge(&ServerSection::default(), Throttle::Off);
-    App::new(api, &(), edge, Lifecycle::new())
+    App::new(api, &(), edge, Lifecycle::new(), &Metrics::new()).unwrap()
 }
 
 async fn get(app: &App, path: &str) -> (u16, String) {

@@ -60,6 +60,8 @@ crate::label! {
         BodyTooSlow = "body_too_slow",
         /// The parser answered 400 before there was a request.
         Unreadable400 = "unreadable_400",
+        /// The head of a request never came to its end.
+        Unreadable408 = "unreadable_408",
         /// The parser answered 414 before there was a request.
         Unreadable414 = "unreadable_414",
         /// The parser answered 431 before there was a request.
@@ -74,6 +76,7 @@ impl Refusal {
     pub fn unreadable(status: u16) -> Self {
         match status {
             400 => Self::Unreadable400,
+            408 => Self::Unreadable408,
             414 => Self::Unreadable414,
             431 => Self::Unreadable431,
             _ => Self::UnreadableOther,
@@ -88,6 +91,13 @@ crate::label! {
         Allowed = "allowed",
         /// It was answered 429.
         Refused = "refused",
+    }
+}
+
+impl Decision {
+    /// Returns what it was for a request that `is_allowed` or not.
+    pub fn of(is_allowed: bool) -> Self {
+        if is_allowed { Self::Allowed } else { Self::Refused }
     }
 }
 
@@ -122,6 +132,8 @@ crate::label! {
         Age = "age",
         /// It carried as many requests as any may.
         Requests = "requests",
+        /// The client gave up on its requests, one after the other.
+        Abandoning = "abandoning",
         /// The client broke it off, or broke the protocol.
         Broken = "broken",
         /// What came on it was no request.
