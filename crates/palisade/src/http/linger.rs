@@ -8,7 +8,7 @@
 //!
 //! On HTTP/1.1 such a connection is the last one's unless the body is over when the answer is
 //! sent: a proxy that stops sending a body once it has its answer, and then uses the connection
-//! again (HAProxy 2.6 does for HTTP/2 clients), would have its next request read as the body's rest.
+//! again (`HAProxy` 2.6 does for HTTP/2 clients), would have its next request read as the body's rest.
 
 use std::sync::Arc;
 use std::time::Duration;
