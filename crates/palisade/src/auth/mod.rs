@@ -12,6 +12,7 @@
 
 mod callers;
 mod policy;
+mod recent;
 pub mod sessions;
 mod store;
 mod throttle;

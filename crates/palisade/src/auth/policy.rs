@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use super::recent::Recent;
 use super::{Caller, Role, sessions};
 use crate::clock::Clock;
 use crate::config::Reader;
@@ -56,6 +57,7 @@ struct Inner {
     db: Db,
     clock: Arc<dyn Clock>,
     settings: AuthSettings,
+    recent: Recent,
 }
 
 impl fmt::Debug for Auth {
@@ -67,7 +69,7 @@ impl fmt::Debug for Auth {
 impl Auth {
     /// Reads sessions from `db` and times from `clock`.
     pub fn new(db: Db, clock: Arc<dyn Clock>, settings: AuthSettings) -> Self {
-        Self(Arc::new(Inner { db, clock, settings }))
+        Self(Arc::new(Inner { db, clock, settings, recent: Recent::default() }))
     }
 
     /// Returns how sessions are kept.
@@ -90,9 +92,14 @@ impl Auth {
         }
         let token = Token::parse(settings.session_tokens, bearer);
         let token = token.ok_or_else(Problem::unauthenticated)?;
-        let session = sessions::find(&self.0.db, &self.0.clock, token.hash(), settings.idle)
-            .await?
-            .ok_or_else(Problem::unauthenticated)?;
+        let session = sessions::find(
+            &self.0.db,
+            (&self.0.clock, &self.0.recent),
+            token.hash(),
+            settings.idle,
+        )
+        .await?
+        .ok_or_else(Problem::unauthenticated)?;
         Ok(Caller { account: Some(session.account), session: Some(session.id), role: session.role })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::recent::Recent;
 use super::{AccountId, Role, store};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::{Token, TokenHash, TokenKind};
@@ -62,7 +63,9 @@ pub async fn open(
         seen_at: now,
         expires_at: now.after(absolute),
     };
-    store::make_room(tx, account, now, MOST_SESSIONS - 1).await?;
+    if store::make_room(tx, account, now, MOST_SESSIONS - 1).await? > 0 {
+        tx.outdate();
+    }
     store::insert(tx, &session, token.hash()).await?;
     Ok((session, token))
 }
@@ -87,7 +90,9 @@ pub async fn list(
 ///
 /// What the database answers.
 pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<bool, DbError> {
-    Ok(store::delete(tx, account, id).await? == 1)
+    let is_ended = store::delete(tx, account, id).await? == 1;
+    tx.outdate();
+    Ok(is_ended)
 }
 
 /// Ends every session of `account`: for a change of role, of password, or the end of the account.
@@ -96,25 +101,33 @@ pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<b
 ///
 /// What the database answers.
 pub async fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
+    tx.outdate();
     store::delete_all(tx, account).await
 }
 
 /// Returns the open session of the token with `hash`, and notes that it was used.
 pub(super) async fn find(
     db: &Db,
-    clock: &Arc<dyn Clock>,
+    (clock, recent): (&Arc<dyn Clock>, &Recent),
     hash: TokenHash,
     idle: Duration,
 ) -> Result<Option<Session>, DbError> {
     let now = clock.now();
+    let is_noted = |session: &Session| now < session.seen_at.after(SEEN_PRECISION.min(idle / 2));
+    if let Some(session) = recent.find(db, &hash, (now, idle)).filter(is_noted) {
+        return Ok(Some(session));
+    }
+    // Asked for before the session is read, so that an end in between is not missed.
+    let generation = db.generation();
     let found =
         db.look_up(async move |tx: &mut Tx<'_>| store::find(tx, hash, (now, idle)).await).await?;
-    if let Some(session) = &found
-        && session.seen_at.after(SEEN_PRECISION.min(idle / 2)) <= now
-    {
+    let Some(mut session) = found else { return Ok(None) };
+    if !is_noted(&session) {
         note_use(db, session.id, now).await;
+        session.seen_at = now;
     }
-    Ok(found)
+    recent.remember(hash, &session, (now, generation));
+    Ok(Some(session))
 }
 
 /// Writes down that the session was used. A failure costs the session time, not the request.
@@ -124,6 +137,7 @@ async fn note_use(db: &Db, id: SessionId, now: Timestamp) {
         tracing::warn!(%error, "cannot note that a session was used");
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,9 +258,30 @@ mod tests {
         assert!(test.is_open(&foreign).await);
     }
 
+    #[tokio::test]
+    async fn what_another_process_ends_is_over_a_second_later_and_what_this_one_ends_at_once() {
+        let test = TestSessions::start().await;
+        let (_, token) = test.open(test.ada).await;
+        let ada = test.ada;
+        assert!(test.is_open(&token).await);
+
+        // What does not say so is what another process does.
+        let elsewhere = async move |tx: &mut Tx<'_>| store::delete_all(tx, ada).await;
+        assert_eq!(test.db.write(elsewhere).await.unwrap(), 1);
+        assert!(test.is_open(&token).await, "it is remembered");
+        test.clock.advance(super::super::recent::KEPT);
+        assert!(!test.is_open(&token).await);
+
+        let (_, token) = test.open(test.ada).await;
+        assert!(test.is_open(&token).await);
+        test.db.write(async move |tx: &mut Tx<'_>| end_all(tx, ada).await).await.unwrap();
+        assert!(!test.is_open(&token).await);
+    }
+
     struct TestSessions {
         db: Db,
         clock: Arc<ManualClock>,
+        recent: Recent,
         ada: AccountId,
         bob: AccountId,
         _folder: tempfile::TempDir,
@@ -263,7 +298,8 @@ mod tests {
             db.migrate("palisade", MIGRATIONS).await.unwrap();
             let clock = ManualClock::starting_at(Timestamp::from_millis(1_700_000_000_000));
             let (ada, bob) = (Id::new_at(clock.now()), Id::new_at(clock.now()));
-            Self { db, clock: Arc::new(clock), ada, bob, _folder: folder }
+            let (clock, recent) = (Arc::new(clock), Recent::default());
+            Self { db, clock, recent, ada, bob, _folder: folder }
         }
 
         async fn open(&self, account: AccountId) -> (Session, Token) {
@@ -280,7 +316,8 @@ mod tests {
         /// Uses the token as a request does.
         async fn is_open(&self, token: &Token) -> bool {
             let clock: Arc<dyn Clock> = self.clock.clone();
-            find(&self.db, &clock, token.hash(), IDLE).await.unwrap().is_some()
+            let asked = (&clock, &self.recent);
+            find(&self.db, asked, token.hash(), IDLE).await.unwrap().is_some()
         }
 
         /// Returns the open sessions of `account` and when each was last used.

@@ -24,21 +24,20 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Removes what `account` has that is over, and its oldest sessions beyond `most`.
+/// Removes what `account` has that is over, and its oldest sessions beyond `most`; returns how many.
 pub(super) async fn make_room(
     tx: &mut Tx<'_>,
     account: AccountId,
     now: Timestamp,
     most: i64,
-) -> Result<(), DbError> {
+) -> Result<u64, DbError> {
     tx.execute(
         "DELETE FROM palisade_sessions WHERE account = $1 AND (expires_at <= $2 OR id IN (
              SELECT id FROM palisade_sessions WHERE account = $1
              ORDER BY id DESC LIMIT 1000 OFFSET $3))",
         args![account, now, most],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 pub(super) async fn list(

@@ -28,6 +28,7 @@ mod work;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use error::{ConstraintKind, DbError};
@@ -56,6 +57,7 @@ struct Inner {
     readers: Readers,
     lookups: Readers,
     clock: Arc<dyn Clock>,
+    generation: Arc<AtomicU64>,
 }
 
 /// Connections for look-ups: each takes microseconds, so two serve thousands a second.
@@ -72,11 +74,13 @@ impl Db {
         let url = url.clone();
         let opening = tokio::task::spawn_blocking(move || {
             let (location, lock) = Location::prepare(&url, &settings)?;
-            let writer = Writer::start(location.clone(), lock, settings.queue)?;
+            let generation = Arc::new(AtomicU64::new(0));
+            let writer =
+                Writer::start((location.clone(), lock), settings.queue, Arc::clone(&generation))?;
             let lookups = Readers::new(location.clone(), LOOKUPS, settings.reader_wait);
             let readers = Readers::new(location, settings.readers, settings.reader_wait);
             let clock = settings.clock;
-            Ok(Self { inner: Arc::new(Inner { writer, readers, lookups, clock }) })
+            Ok(Self { inner: Arc::new(Inner { writer, readers, lookups, clock, generation }) })
         });
         opening.await.unwrap_or(Err(DbError::Closed))
     }
@@ -189,6 +193,13 @@ impl Db {
         migrate::check(component, migrations)?;
         let migrations: Arc<[Migration]> = migrations.into();
         self.read(async move |tx| migrate::state(tx, component, &migrations).await).await
+    }
+
+    /// Returns a number that changes when a transaction of this process took something away that
+    /// was remembered ([`Tx::outdate`]). What was read before the number was the present one may
+    /// be wrong. Other processes do not change it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::SeqCst)
     }
 
     /// Tells whether a write would be taken and answered within `deadline`; it writes nothing.

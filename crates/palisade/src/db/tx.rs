@@ -15,12 +15,23 @@ use super::value::Args;
 pub struct Tx<'c> {
     connection: &'c Connection,
     lost: Option<DbError>,
+    is_outdating: bool,
 }
 
 impl<'c> Tx<'c> {
     /// Wraps a connection whose transaction has begun.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, lost: None }
+        Self { connection, lost: None, is_outdating: false }
+    }
+
+    /// Says that this change takes something away that others may remember: once it is committed,
+    /// and before it is answered, [`Db::generation`](super::Db::generation) is another.
+    pub(crate) fn outdate(&mut self) {
+        self.is_outdating = true;
+    }
+
+    pub(super) fn is_outdating(&self) -> bool {
+        self.is_outdating
     }
 
     /// Runs a statement that answers no rows and returns how many rows it changed.

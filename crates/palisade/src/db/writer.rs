@@ -3,8 +3,10 @@
 //! A request that fails undoes its own part (a savepoint). A commit that fails fails all of its
 //! requests. Nothing that a request does ends the thread.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -33,16 +35,17 @@ pub(super) struct Writer {
 impl Writer {
     /// Opens the connection and starts the thread, which also keeps the `lock`.
     pub(super) fn start(
-        location: Location,
-        lock: Option<File>,
+        (location, lock): (Location, Option<File>),
         queue: usize,
+        generation: Arc<AtomicU64>,
     ) -> Result<Self, DbError> {
         let connection = location.open_writer()?;
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("db-writer".into())
             .spawn(move || {
-                Loop { connection, location }.run(receiver);
+                let is_outdated = Cell::new(false);
+                Loop { connection, location, generation, is_outdated }.run(receiver);
                 // After the connection, so that who serves next finds the file at rest.
                 drop(lock);
             })
@@ -77,6 +80,9 @@ impl Writer {
 struct Loop {
     connection: Connection,
     location: Location,
+    generation: Arc<AtomicU64>,
+    /// Whether the transaction takes something away that others may remember.
+    is_outdated: Cell<bool>,
 }
 
 impl Loop {
@@ -110,6 +116,10 @@ impl Loop {
             }
             let mut done = Vec::with_capacity(waiting.len());
             let committed = self.run_some(&mut waiting, &mut done);
+            // Even if it failed: nobody knows whether a failed commit is on the disk.
+            if self.is_outdated.take() {
+                self.generation.fetch_add(1, Ordering::SeqCst);
+            }
             if let Err(error) = &committed {
                 tracing::error!(%error, requests = done.len(), "a batch of writes was rolled back");
             }
@@ -156,6 +166,9 @@ impl Loop {
         self.control("SAVEPOINT request")?;
         let mut tx = Tx::new(&self.connection);
         let keep = request.run(&mut tx);
+        if tx.is_outdating() {
+            self.is_outdated.set(true);
+        }
         if let Some(error) = tx.take_loss() {
             return Err(error);
         }
