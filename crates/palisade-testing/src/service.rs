@@ -108,6 +108,11 @@ impl Service {
         self.ended(TERMINATE).await
     }
 
+    /// Sends SIGTERM and waits for nothing.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Sends SIGKILL, as a power loss would, and waits for the end.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ mod authorisation;
 mod cli;
 mod cli_dev;
 mod durability;
+mod edge_connections;
 mod edge_http;
 mod edge_json;
 mod edge_limits;

@@ -147,8 +147,9 @@ impl Shared {
     async fn serve(&self, stream: Accepted, peer: IpAddr, open: OpenConnection) {
         match stream {
             Accepted::Tcp(stream) => {
-                let patience = u32::try_from(self.limits.write_timeout.as_millis());
-                // So that the kernel, too, gives up on what nobody acknowledges.
+                // So that the kernel, too, gives up on what nobody acknowledges; later than we
+                // do, who can say why.
+                let patience = u32::try_from(self.limits.write_timeout.as_millis() * 2);
                 set_tcp_user_timeout(stream.as_fd(), patience.unwrap_or(u32::MAX)).ok();
                 self.serve_stream(stream, peer, open).await;
             }
