@@ -4,8 +4,6 @@
 //! its past requests: one that is set to a later time costs a store instead of a place in the
 //! runtime's queue.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -14,6 +12,7 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 use super::arrival::Arrival;
+use crate::telemetry::{Panic, contain};
 
 /// Timers kept for later requests; more are only needed by many at a time.
 const MOST_SPARE: usize = 4;
@@ -43,7 +42,7 @@ pub(super) enum Outcome<T> {
     /// It was not done in time.
     Late,
     /// It panicked.
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Panic),
 }
 
 /// Work that ends, whatever it does.
@@ -85,8 +84,7 @@ impl<T> Future for Timed<'_, T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome<T>> {
         loop {
             // After a panic the work is not polled again: the guard answers and drops it.
-            let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
-            match polled {
+            match contain(|| self.work.as_mut().poll(context)) {
                 Ok(Poll::Ready(done)) => return Poll::Ready(Outcome::Done(done)),
                 Ok(Poll::Pending) => {}
                 Err(panic) => return Poll::Ready(Outcome::Panicked(panic)),

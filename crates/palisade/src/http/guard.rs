@@ -27,7 +27,6 @@ use super::extract::BodyLimits;
 use super::headers::Headers;
 use super::host::check_host;
 use super::metrics::{ConnectionState, Decision, EdgeMetrics, Listener, Refusal};
-use super::panics;
 use super::proxies::TrustedProxies;
 use super::rate::{AddressPrefix, RateLimiter};
 use super::request_id::RequestId;
@@ -318,9 +317,9 @@ impl App {
         match outcome {
             Outcome::Done(outcome) => outcome,
             Outcome::Panicked(panic) => {
-                let what = panics::describe(panic.as_ref());
                 metrics.panicked();
-                tracing::error!(request_id = context.id.as_str(), panic = what, "handler panicked");
+                let (request_id, location) = (context.id.as_str(), panic.location);
+                tracing::error!(request_id, panic = panic.text, location, "handler panicked");
                 Err(Problem::new(problem::INTERNAL))
             }
             Outcome::Late => {

@@ -30,7 +30,6 @@ mod linger;
 mod listen;
 pub mod metrics;
 mod openapi;
-mod panics;
 mod payload;
 mod places;
 mod policy;

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 /// How many clients one limiter remembers; further ones share a single budget until others lapse.
 const MOST_CLIENTS: usize = 65_536;
+/// How often a full table is looked through for clients that lapsed. A flood of new ones must not
+/// have every request look.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The part of an address that counts as one client: all of an IPv4 address, and the first 64
 /// bits of an IPv6 address, because that is what one subscriber is given (RFC 6177).
@@ -37,8 +40,30 @@ pub struct RateLimiter<K = AddressPrefix> {
     burst: Duration,
     text: String,
     started: Instant,
-    clients: Mutex<HashMap<K, Duration>>,
+    clients: Mutex<Clients<K>>,
     others: Mutex<Duration>,
+}
+
+/// Until when each client is busy, after the limiter's start.
+struct Clients<K> {
+    busy_until: HashMap<K, Duration>,
+    next_sweep: Duration,
+}
+
+impl<K: Hash + Eq> Clients<K> {
+    /// Returns the place of `client`; `None` if the table is full of others.
+    fn place_of(&mut self, client: K, now: Duration) -> Option<&mut Duration> {
+        if self.busy_until.len() >= MOST_CLIENTS && !self.busy_until.contains_key(&client) {
+            if now >= self.next_sweep {
+                self.busy_until.retain(|_, busy_until| *busy_until > now);
+                self.next_sweep = now + SWEEP_EVERY;
+            }
+            if self.busy_until.len() >= MOST_CLIENTS {
+                return None;
+            }
+        }
+        Some(self.busy_until.entry(client).or_default())
+    }
 }
 
 impl<K: Hash + Eq> RateLimiter<K> {
@@ -54,7 +79,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
             burst: interval.saturating_mul(burst),
             text: format!("{events} in {}s, burst {burst}", per.as_secs_f64()),
             started: Instant::now(),
-            clients: Mutex::default(),
+            clients: Mutex::new(Clients { busy_until: HashMap::new(), next_sweep: Duration::ZERO }),
             others: Mutex::default(),
         })
     }
@@ -87,15 +112,12 @@ impl<K: Hash + Eq> RateLimiter<K> {
 
     fn check_at(&self, client: K, now: Duration) -> Result<(), Duration> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if !clients.contains_key(&client) && clients.len() >= MOST_CLIENTS {
-            clients.retain(|_, busy_until| *busy_until > now);
-            if clients.len() >= MOST_CLIENTS {
-                drop(clients);
-                let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-                return self.count(&mut others, now);
-            }
+        if let Some(busy_until) = clients.place_of(client, now) {
+            return self.count(busy_until, now);
         }
-        self.count(clients.entry(client).or_default(), now)
+        drop(clients);
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count(&mut others, now)
     }
 
     fn count(&self, busy_until: &mut Duration, now: Duration) -> Result<(), Duration> {
@@ -156,6 +178,11 @@ mod tests {
             let address = IpAddr::from(number.to_be_bytes());
             limiter.check_at(AddressPrefix::of(address), Duration::ZERO).ok();
         }
-        assert_eq!(limiter.clients.lock().unwrap().len(), MOST_CLIENTS);
+        assert_eq!(limiter.clients.lock().unwrap().busy_until.len(), MOST_CLIENTS);
+
+        let newcomer = client("2001:db8::1");
+        let later = Duration::from_secs(120);
+        assert!(limiter.check_at(newcomer, later).is_ok(), "those that lapsed make room");
+        assert_eq!(limiter.clients.lock().unwrap().busy_until.len(), 1);
     }
 }

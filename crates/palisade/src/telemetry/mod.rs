@@ -7,9 +7,11 @@
 mod access;
 mod lines;
 pub mod metrics;
+mod panics;
 
 pub use access::{AccessLine, access, dropped_lines};
 pub use lines::Log;
+pub(crate) use panics::{Panic, contain};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -75,7 +77,10 @@ pub fn start(service: &'static str, log: &LogSection) -> Log {
         LogFormat::Text => registry.with(events).try_init(),
     };
     match started {
-        Ok(()) => access::start(lines, log.format, level >= LevelFilter::INFO),
+        Ok(()) => {
+            access::start(lines, log.format, level >= LevelFilter::INFO);
+            panics::tell_in_the_log();
+        }
         Err(_) => tracing::debug!("events are already being logged"),
     }
     queue

@@ -9,9 +9,14 @@ use palisade::http::{
     Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, RequestBody, Route, ServerSection,
 };
 use palisade::telemetry::metrics::Metrics;
+use palisade::telemetry::{self, LogSection};
 
 async fn panics() -> Result<Json<bool>, Problem> {
     panic!("the secret is 42")
+}
+
+async fn panics_with_a_key() -> Result<Json<bool>, Problem> {
+    panic!("no such key: {KEY}")
 }
 
 async fn answers() -> Result<Json<bool>, Problem> {
@@ -25,6 +30,7 @@ async fn never() -> Result<Json<bool>, Problem> {
 fn app(limits: &LimitsSection) -> App {
     let api = Api::new()
         .route(Route::get("/panic", "panic").policy(Anyone).handle(panics))
+        .route(Route::get("/key", "key").policy(Anyone).handle(panics_with_a_key))
         .route(Route::get("/answer", "answer").policy(Anyone).handle(answers))
         .route(Route::get("/never", "never").policy(Anyone).handle(never));
     let edge = limits.public_edge(&ServerSection::default(), Throttle::Off);
@@ -49,6 +55,36 @@ async fn a_panic_is_one_answer_of_500_and_the_next_request_is_served() {
     assert_eq!(status, 500);
     assert!(body.contains(r#""code":"internal""#) && !body.contains("secret"), "{body}");
     assert_eq!(get(&app, "/answer").await, (200, "true".to_owned()));
+}
+
+/// As long as a key or a token is.
+const KEY: &str = "0e17ANtzOYuuONzI8MsT_MJ8OkaMtCgOFHjBuF0nrnI";
+
+#[tokio::test]
+#[ignore = "panics on purpose: the next test runs it as a process of its own and reads its log"]
+async fn a_service_that_panics_with_a_key() {
+    let mut log = telemetry::start("it", &LogSection::default());
+    log.begin().unwrap();
+    assert_eq!(get(&app(&LimitsSection::default()), "/key").await.0, 500);
+    assert!(std::thread::spawn(|| panic!("alone with {KEY}")).join().is_err());
+}
+
+#[test]
+#[expect(clippy::disallowed_types, reason = "a log can only be read from outside of its process")]
+fn a_panic_is_told_once_in_the_log_and_without_what_looks_like_a_key() {
+    let itself = std::env::current_exe().unwrap();
+    let ended = std::process::Command::new(itself)
+        .args(["--exact", "edge::a_service_that_panics_with_a_key", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("panicked")).collect();
+    assert!(ended.status.success(), "{said}");
+    assert!(!said.contains(KEY), "{said}");
+    assert_eq!(told.len(), 2, "{said}");
+    assert!(told[0].contains("no such key: [redacted]") && told[0].contains("edge.rs"), "{said}");
+    assert!(told[0].contains("request_id") && told[1].contains("alone with [redacted]"), "{said}");
 }
 
 #[tokio::test]
