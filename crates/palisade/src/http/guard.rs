@@ -304,7 +304,8 @@ impl App {
         if let Some(arrival) = &arrival {
             arrival.hold_to(pace);
         }
-        let limits = BodyLimits { bytes: route.body_bytes.unwrap_or(settings.body_bytes) };
+        let bytes = route.body_bytes.unwrap_or(settings.body_bytes);
+        let limits = BodyLimits { bytes, inflates: route.inflates };
         let request =
             Request { parts, body: Some(body), limits, parameters, client: context.client };
         let until = context.started.checked_add(allowed).unwrap_or(context.started);

@@ -50,7 +50,10 @@ pub use address::ClientAddress;
 pub use answer::{Created, Json, NoContent, Page, Versioned};
 pub use budget::AccountBudget;
 pub use documents::Introduction;
-pub use extract::{Body, IfMatch, OptionalBody, PathId, PathText, Query, Request};
+pub use extract::{
+    Body, Csv, IfMatch, MediaType, OctetStream, OptionalBody, PathId, PathText, Query, Request,
+    Stream,
+};
 pub use guard::{App, EdgeSettings};
 pub use handler::{Answer, Extract, FromRef, Handler, State};
 pub use http::{Method, StatusCode};

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::extract::{JSON, is_text};
 use super::route::{Api, Endpoint};
 use super::{Audience, Kind, problem};
 use crate::input::{FromJson, Schema};
@@ -16,6 +17,7 @@ pub struct Operation {
     needs_credential: bool,
     parameters: Vec<Value>,
     body: Option<Value>,
+    is_inflated: bool,
     example: Option<Value>,
     responses: Vec<(u16, Value)>,
     kinds: Vec<&'static Kind>,
@@ -33,6 +35,7 @@ impl Operation {
             needs_credential: false,
             parameters: Vec::new(),
             body: None,
+            is_inflated: false,
             example: None,
             responses: Vec::new(),
             kinds: EVERYWHERE.to_vec(),
@@ -57,6 +60,17 @@ impl Operation {
         self.example = Some(body);
     }
 
+    /// States that the body may be compressed.
+    pub(super) fn inflates(&mut self) {
+        self.is_inflated = true;
+        self.may_answer(problem::MALFORMED_BODY);
+    }
+
+    /// Tells whether the body may be compressed.
+    pub(super) fn is_inflated(&self) -> bool {
+        self.is_inflated
+    }
+
     pub(super) fn admits(&mut self, audience: &Audience) {
         let scope = audience.scope.map(|scope| format!(", an API key with the scope `{scope}`"));
         self.who = format!("Who may call: {}{}.", audience.who, scope.unwrap_or_default());
@@ -79,7 +93,7 @@ impl Operation {
     /// States a successful answer with a JSON body.
     pub fn answers<T: Schema>(&mut self, status: u16, about: &str) {
         T::collect(&mut self.schemas);
-        let content = json!({"application/json": {"schema": T::reference()}});
+        let content = json!({JSON: {"schema": T::reference()}});
         self.responses.push((status, json!({"description": about, "content": content})));
     }
 
@@ -106,19 +120,42 @@ impl Operation {
     }
 
     /// States that a JSON body is read.
+    ///
+    /// # Panics
+    ///
+    /// If the operation reads a body already.
     pub fn reads_json<T: Schema + FromJson>(&mut self, required: bool) {
         T::collect(&mut self.schemas);
-        self.body = Some(json!({
-            "required": required,
-            "content": {"application/json": {"schema": T::reference()}},
-        }));
-        for kind in [
-            problem::MALFORMED_BODY,
-            problem::VALIDATION_FAILED,
-            problem::REQUEST_TIMEOUT,
-            problem::BODY_TOO_LARGE,
-            problem::UNSUPPORTED_MEDIA_TYPE,
-        ] {
+        self.reads_body(required, JSON, json!({"schema": T::reference()}));
+        self.may_answer(problem::MALFORMED_BODY);
+        self.may_answer(problem::VALIDATION_FAILED);
+    }
+
+    /// States that a body of `media_type` is read piece by piece.
+    ///
+    /// # Panics
+    ///
+    /// If the operation reads a body already.
+    pub fn reads_stream(&mut self, media_type: &str) {
+        // OpenAPI 3.1 describes bytes that are not text by leaving the schema empty.
+        let schema = if is_text(media_type) { json!({"type": "string"}) } else { json!({}) };
+        self.reads_body(true, media_type, json!({"schema": schema}));
+    }
+
+    #[expect(
+        clippy::panic,
+        reason = "a mistake in the program that must not start, told at its start"
+    )]
+    fn reads_body(&mut self, required: bool, media_type: &str, content: Value) {
+        if self.body.is_some() {
+            panic!("{} reads its body twice: only one argument of a handler can", self.name);
+        }
+        let mut all = Map::new();
+        all.insert(media_type.to_owned(), content);
+        self.body = Some(json!({"required": required, "content": all}));
+        for kind in
+            [problem::REQUEST_TIMEOUT, problem::BODY_TOO_LARGE, problem::UNSUPPORTED_MEDIA_TYPE]
+        {
             self.may_answer(kind);
         }
     }
@@ -194,13 +231,20 @@ impl Operation {
 
     fn body_with_example(&self) -> Option<Value> {
         let mut body = self.body.clone()?;
-        let media = body.get_mut("content").and_then(|content| content.get_mut("application/json"));
+        let media = body.get_mut("content").and_then(|content| content.get_mut(JSON));
         if let (Some(Value::Object(media)), Some(example)) = (media, &self.example) {
             media.insert("examples".into(), json!({"typical": {"value": example}}));
+        }
+        if let (Value::Object(body), true) = (&mut body, self.is_inflated) {
+            body.insert("description".into(), INFLATED.into());
         }
         Some(body)
     }
 }
+
+/// What a route says of its body that takes it compressed.
+const INFLATED: &str = "May be sent with `Content-Encoding: gzip`, as exactly one member. Its \
+    largest size holds for the bytes that are sent and for those they are inflated to.";
 
 /// What any route can answer, whoever calls it.
 const EVERYWHERE: &[&Kind] = &[

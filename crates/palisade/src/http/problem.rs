@@ -48,8 +48,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The body is not JSON (or CSV), names a member twice, nests too deeply, has a value of the
-    /// wrong JSON type or a member that is not known. The detail says where. Nothing was changed.
+    /// The body is not JSON (or CSV, or gzip), names a member twice, nests too deeply, has a value of
+    /// the wrong JSON type or a member that is not known. The detail says where. Nothing was changed.
     MALFORMED_BODY = 400, "malformed_body", "The body cannot be read.";
     /// The body is well formed, but values in it are not allowed or missing. `errors` lists all
     /// of them, each with a JSON pointer, a code and what would be accepted. Nothing was changed.
@@ -78,7 +78,8 @@ kinds! {
     BODY_TOO_LARGE = 413, "body_too_large", "The body is too large.";
     /// The path and query are longer than the service takes.
     URI_TOO_LONG = 414, "uri_too_long", "The address is too long.";
-    /// The Content-Type is missing or not the one that this route reads, or the body is compressed.
+    /// The Content-Type is missing or not the one that this route reads, or the body is compressed
+    /// in a way that this route does not take.
     UNSUPPORTED_MEDIA_TYPE = 415, "unsupported_media_type", "The body has the wrong media type.";
     /// Too many requests from this address or account. Wait as long as Retry-After says.
     RATE_LIMITED = 429, "rate_limited", "Too many requests.";

@@ -113,6 +113,15 @@ impl<P> Route<P> {
         self
     }
 
+    /// Takes bodies with `Content-Encoding: gzip` too, as exactly one member (RFC 1952). The limit
+    /// on the body holds for the bytes that are sent and for those they are inflated to, while
+    /// both are read. Off by default: a few bytes that become many are work for whoever wants to
+    /// keep a service busy, and few clients compress what they send.
+    pub fn inflates(mut self) -> Self {
+        self.operation.inflates();
+        self
+    }
+
     /// Gives requests `span` from their head to their answer instead of the service's default:
     /// for large bodies, which still must arrive at the least speed that the limits ask for.
     pub fn within(mut self, span: Duration) -> Self {
@@ -317,6 +326,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 template: endpoint.path,
                 limiter: endpoint.limiter.map(limit),
                 body_bytes: endpoint.body_bytes,
+                inflates: endpoint.operation.is_inflated(),
                 within: endpoint.within,
                 work: endpoint.handler.behind(endpoint.policy, state.clone()),
             });
@@ -341,6 +351,9 @@ impl<S: 'static> Endpoint<S> {
         }
         if let Some(bytes) = self.body_bytes {
             limits.push(format!("body {bytes} B"));
+        }
+        if self.operation.is_inflated() {
+            limits.push("inflates gzip".to_owned());
         }
         if let Some(span) = self.within {
             limits.push(format!("within {}s", span.as_secs_f64()));

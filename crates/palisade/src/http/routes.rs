@@ -38,6 +38,7 @@ pub(super) struct Mounted {
     pub(super) template: &'static str,
     pub(super) limiter: Option<Limit>,
     pub(super) body_bytes: Option<usize>,
+    pub(super) inflates: bool,
     pub(super) within: Option<Duration>,
     pub(super) work: Box<dyn Work>,
 }
@@ -156,6 +157,7 @@ mod tests {
                 template,
                 limiter: None,
                 body_bytes: None,
+                inflates: false,
                 within: None,
                 work: Box::new(Never),
             });

@@ -157,11 +157,12 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 11] = [
+const CONFINED: [Confined; 12] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
     Confined { word: "hmac::", to: &["palisade/src/crypto/"] },
+    Confined { word: "flate2", to: &["palisade/src/http/extract/"] },
     Confined { word: "prometheus::", to: &["palisade/src/telemetry/"] },
     Confined { word: "std::env", to: &["palisade/src/config/"] },
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod architecture;
+mod bodies;
+mod bodies_gzip;
+mod bodies_wire;
 mod edge;
+mod support;
