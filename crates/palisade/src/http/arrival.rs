@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 /// How a body may arrive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// Longest time from the first read until the last byte.
+    /// Longest time that is waited for it in all.
     pub(super) total: Duration,
     /// Least bytes a second, once [`GRACE`] is over.
     pub(super) least_bytes_per_second: u64,
@@ -18,15 +18,18 @@ pub(super) struct Pace {
 /// How long a body may take to get going (Apache's `mod_reqtimeout` gives as much in its example).
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What is known of a body: written by the body, read by the deadline and by the connection.
+/// What is known of a body: written by the body, read by the deadline and by the connection. Only
+/// the time counts in which somebody waits for it, because a client cannot send on while the
+/// handler is busy.
 #[derive(Debug)]
 pub(super) struct Arrival {
     began: Instant,
     pace: OnceLock<Pace>,
-    /// Milliseconds after `began`, plus one; zero while nobody reads.
-    read_since: AtomicU64,
+    /// Milliseconds after `began`, plus one; zero while nobody waits.
+    awaited_since: AtomicU64,
+    /// Milliseconds that were waited before.
+    waited: AtomicU64,
     received: AtomicU64,
-    is_awaited: AtomicBool,
     is_late: AtomicBool,
     /// What nobody read, once nobody will.
     rest: Mutex<Option<Incoming>>,
@@ -37,9 +40,9 @@ impl Arrival {
         Self {
             began: Instant::now(),
             pace: OnceLock::new(),
-            read_since: AtomicU64::new(0),
+            awaited_since: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
             received: AtomicU64::new(0),
-            is_awaited: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
             rest: Mutex::new(None),
         }
@@ -53,16 +56,22 @@ impl Arrival {
 
     /// Notes that somebody waits for the next bytes.
     pub(super) fn wait(&self) {
-        if self.read_since.load(Relaxed) == 0 {
-            let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.read_since.store(since.saturating_add(1), Relaxed);
+        if self.awaited_since.load(Relaxed) == 0 {
+            self.awaited_since.store(self.now(), Relaxed);
         }
-        self.is_awaited.store(true, Relaxed);
+    }
+
+    /// Returns the milliseconds after `began`, plus one.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     /// Notes that `bytes` came.
     pub(super) fn receive(&self, bytes: u64) {
-        self.is_awaited.store(false, Relaxed);
+        let since = self.awaited_since.swap(0, Relaxed);
+        if since != 0 {
+            self.waited.fetch_add(self.now().saturating_sub(since), Relaxed);
+        }
         self.received.fetch_add(bytes, Relaxed);
     }
 
@@ -93,14 +102,16 @@ impl Arrival {
 
     /// Returns when the body is late, if somebody waits for it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if !self.is_awaited.load(Relaxed) || self.is_late() {
+        let since = self.awaited_since.load(Relaxed);
+        if since == 0 || self.is_late() {
             return None;
         }
         let pace = self.pace.get()?;
-        let since = Duration::from_millis(self.read_since.load(Relaxed).saturating_sub(1));
+        let since = Duration::from_millis(since.saturating_sub(1));
+        let waited = Duration::from_millis(self.waited.load(Relaxed));
         let micros = self.received().saturating_mul(1_000_000);
         let earned = Duration::from_micros(micros / pace.least_bytes_per_second.max(1));
         let allowed = GRACE.saturating_add(earned).min(pace.total);
-        self.began.checked_add(since)?.checked_add(allowed)
+        self.began.checked_add(since)?.checked_add(allowed.saturating_sub(waited))
     }
 }

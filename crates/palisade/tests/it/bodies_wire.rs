@@ -26,7 +26,9 @@ const BODY_TIMEOUT: Duration = Duration::from_millis(300);
 /// What a handler came upon.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
+    Called,
     Piece(usize),
+    Worked,
     Refused(String),
 }
 
@@ -59,6 +61,18 @@ async fn collect(
     Ok(Json(true))
 }
 
+async fn works_long(
+    State(told): State<Told>,
+    mut upload: Stream<OctetStream>,
+) -> Result<Json<bool>, Problem> {
+    told.events.send(Event::Called).await.unwrap();
+    upload.next().await?;
+    tokio::time::sleep(BODY_TIMEOUT * 2).await;
+    told.events.send(Event::Worked).await.unwrap();
+    while upload.next().await?.is_some() {}
+    Ok(Json(true))
+}
+
 /// A server on a free port.
 struct Running {
     address: SocketAddr,
@@ -76,7 +90,8 @@ impl Running {
         let post = |path, name| Route::post(path, name).takes_up_to(LIMIT);
         let api = Api::new()
             .route(post("/plain", "plain").policy(Anyone).handle(collect))
-            .route(post("/gzip", "gzip").inflates().policy(Anyone).handle(collect));
+            .route(post("/gzip", "gzip").inflates().policy(Anyone).handle(collect))
+            .route(post("/works-long", "worksLong").policy(Anyone).handle(works_long));
         let limits = LimitsSection { body_timeout: BODY_TIMEOUT, ..LimitsSection::default() };
         let edge = limits.public_edge(&ServerSection::default(), Throttle::Off);
         let lifecycle = Lifecycle::new();
@@ -232,6 +247,22 @@ async fn a_body_that_breaks_off_is_an_error_for_its_reader_and_never_an_end() {
     }
 
     assert!(running.received.lock().unwrap().is_empty());
+    running.end().await;
+}
+
+#[tokio::test]
+async fn the_time_that_a_handler_takes_is_not_held_against_its_client() {
+    let mut running = Running::start().await;
+    let mut client = Client::post(running.address, "/works-long", CHUNKED).await;
+
+    assert_eq!(running.event().await, Event::Called);
+    client.chunk(b"first").await;
+    assert_eq!(running.event().await, Event::Worked);
+    tokio::task::yield_now().await;
+    client.chunk(b"second").await;
+    client.send(b"0\r\n\r\n").await;
+
+    assert_eq!(client.status().await, 200);
     running.end().await;
 }
 
