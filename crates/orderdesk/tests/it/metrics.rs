@@ -1,7 +1,8 @@
 //! `GET /metrics`: there for whoever runs the service, and for nobody else.
 
 use crate::exposition::{Family, read};
-use crate::support::{PASSWORD, TestService};
+use crate::support::{PASSWORD, Setup, TestService};
+use crate::support_orders::{wire_one, with_text};
 
 async fn families(app: &TestService) -> Vec<Family> {
     let reply = app.admin().get("/metrics").send().await;
@@ -118,4 +119,54 @@ async fn scrapes_at_the_same_time_are_all_answered() {
         reply.assert_status(200);
         assert!(read(&reply.text()).is_ok());
     }
+}
+
+/// Returns the value of a series that has all of `labels`, summed over its other labels.
+fn total(families: &[Family], name: &str, labels: &[(&str, &str)]) -> f64 {
+    let samples = families.iter().flat_map(|family| &family.samples);
+    let has_all = |given: &[(String, String)]| {
+        labels.iter().all(|(name, value)| given.iter().any(|(n, v)| n == name && v == value))
+    };
+    samples.filter(|(found, given, _)| found == name && has_all(given)).map(|(.., v)| v).sum()
+}
+
+#[tokio::test]
+async fn what_was_asked_and_refused_is_counted() {
+    let app = Setup::default().setting("rate.login", "1/h burst 2").start().await;
+    let ada = app.customer("ada").await;
+    for _ in 0..3 {
+        ada.get("/orders").send().await.assert_status(200);
+    }
+    ada.get("/nothing").send().await.assert_status(404);
+    let limited = app.sign_in("ada", "wrong").await;
+    let limited = if limited.status() == 429 { limited } else { app.sign_in("ada", "x").await };
+    limited.assert_status(429);
+    let large = vec![b' '; 70_000];
+    with_text(app.client().post("/users"), large).send().await.assert_status(413);
+    wire_one(&app, "nonsense\r\n\r\n").await.assert_problem(400, "bad_request");
+
+    let families = families(&app).await;
+    let of = |name: &str, labels: &[(&str, &str)]| {
+        let public = [labels, &[("listener", "public")]].concat();
+        total(&families, name, &public)
+    };
+
+    let listed = [("method", "GET"), ("route", "/orders")];
+    let well = [listed[0], listed[1], ("status_class", "2xx")];
+    assert_eq!(of("http_requests_total", &well), 3.0);
+    assert_eq!(of("http_request_duration_seconds_count", &listed), 3.0);
+    assert_eq!(of("http_requests_total", &[("route", "none"), ("method", "GET")]), 1.0);
+    assert_eq!(of("palisade_refusals_total", &[("reason", "body_too_large")]), 1.0);
+    assert_eq!(of("palisade_refusals_total", &[("reason", "unreadable_400")]), 1.0);
+    let refused = [("limit", "login"), ("decision", "refused")];
+    assert_eq!(of("palisade_rate_limit_decisions_total", &refused), 1.0);
+    assert!(of("http_request_body_bytes_total", &[]) > 50.0);
+    assert!(of("http_response_body_bytes_total", &[]) > 500.0);
+    let open = of("palisade_connections", &[]);
+    let (all, closed) =
+        (of("palisade_connections_total", &[]), of("palisade_connections_closed_total", &[]));
+    assert_eq!(all, open + closed, "every connection is open or has ended for one reason");
+    assert!(
+        closed >= 1.0 && of("palisade_connections_closed_total", &[("reason", "aborted")]) == 0.0
+    );
 }

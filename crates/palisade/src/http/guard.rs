@@ -269,6 +269,15 @@ impl App {
         Ok(())
     }
 
+    /// Counts a body that was refused while it was read.
+    fn note_body(&self, problem: &Problem) {
+        match problem.kind().status {
+            408 => self.0.metrics.refused(Refusal::BodyTooSlow),
+            413 => self.0.metrics.refused(Refusal::BodyTooLarge),
+            _ => {}
+        }
+    }
+
     /// Counts that the edge itself refuses a request.
     fn refuse(&self, reason: Refusal, problem: Problem) -> Problem {
         self.0.metrics.refused(reason);
@@ -316,7 +325,7 @@ impl App {
             metrics.received(arrival.received());
         }
         match outcome {
-            Outcome::Done(outcome) => outcome,
+            Outcome::Done(outcome) => outcome.inspect_err(|problem| self.note_body(problem)),
             Outcome::Panicked(panic) => {
                 metrics.panicked();
                 let (request_id, location) = (context.id.as_str(), panic.location);

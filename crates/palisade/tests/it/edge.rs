@@ -1,12 +1,14 @@
 //! The guard around an application of somebody else's.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use palisade::config::Throttle;
 use palisade::http::{
-    Anyone, Api, App, Json, Lifecycle, LimitsSection, Problem, RequestBody, Route, ServerSection,
+    Anyone, Api, App, Json, Lifecycle, LimitsSection, OctetStream, Problem, RateLimiter,
+    RequestBody, Response, Route, ServerSection, Stream,
 };
 use palisade::telemetry::metrics::Metrics;
 use palisade::telemetry::{self, LogSection};
@@ -20,6 +22,11 @@ async fn panics_with_a_key() -> Result<Json<bool>, Problem> {
 }
 
 async fn answers() -> Result<Json<bool>, Problem> {
+    Ok(Json(true))
+}
+
+async fn reads(mut upload: Stream<OctetStream>) -> Result<Json<bool>, Problem> {
+    while upload.next().await?.is_some() {}
     Ok(Json(true))
 }
 
@@ -55,6 +62,62 @@ async fn a_panic_is_one_answer_of_500_and_the_next_request_is_served() {
     assert_eq!(status, 500);
     assert!(body.contains(r#""code":"internal""#) && !body.contains("secret"), "{body}");
     assert_eq!(get(&app, "/answer").await, (200, "true".to_owned()));
+}
+
+/// Every header but those that say what the one answer is about.
+fn common(answer: &Response) -> Vec<(String, String)> {
+    const OWN: [&str; 6] = [
+        "x-request-id",
+        "content-type",
+        "content-length",
+        "allow",
+        "retry-after",
+        "www-authenticate",
+    ];
+    let headers = answer.headers().iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+    headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}
+
+#[tokio::test]
+async fn every_status_carries_the_same_headers() {
+    let request_timeout = Duration::from_millis(50);
+    let limits = LimitsSection { request_timeout, ..LimitsSection::default() };
+    let mut settings = limits.public_edge(&ServerSection::default(), Throttle::Off);
+    settings.strict_transport = true;
+    let once = RateLimiter::new(1, Duration::from_secs(60), 1).map(Arc::new).unwrap();
+    let api = Api::new()
+        .route(Route::get("/answer", "answer").policy(Anyone).handle(answers))
+        .route(Route::get("/panic", "panic").policy(Anyone).handle(panics))
+        .route(Route::get("/never", "never").policy(Anyone).handle(never))
+        .route(Route::get("/once", "once").limited_by("once", once).policy(Anyone).handle(answers))
+        .route(Route::post("/bytes", "bytes").takes_up_to(10).policy(Anyone).handle(reads));
+    let app = App::new(api, &(), settings, Lifecycle::new(), &Metrics::new()).unwrap();
+    let ask = async |method: &str, path: &str, host: &str| {
+        let request = http::Request::builder().method(method).uri(path).header("host", host);
+        let request = request.header("content-type", "application/octet-stream");
+        let request = request.body(RequestBody::whole(vec![0; 100])).unwrap();
+        app.respond(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await
+    };
+    let first = ask("GET", "/answer", "x").await;
+    ask("GET", "/once", "x").await;
+
+    for (status, method, path, host) in [
+        (400, "GET", "/answer", "not a host"),
+        (404, "GET", "/nothing", "x"),
+        (405, "POST", "/answer", "x"),
+        (413, "POST", "/bytes", "x"),
+        (429, "GET", "/once", "x"),
+        (500, "GET", "/panic", "x"),
+        (503, "GET", "/never", "x"),
+    ] {
+        let answer = ask(method, path, host).await;
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(common(&answer), common(&first), "{status}");
+        assert!(answer.headers().contains_key("x-request-id"));
+        assert_eq!(answer.headers().contains_key("retry-after"), [429, 503].contains(&status));
+    }
+    assert_eq!(first.status(), 200);
+    assert_eq!(common(&first).len(), 6, "{:?}", common(&first));
 }
 
 /// As long as a key or a token is.
