@@ -26,6 +26,7 @@ pub use number::Number;
 pub(crate) use query::percent_decoded;
 pub use query::{FromQuery, Parameters, QueryError};
 pub use schema::{Schema, described, shown, string_schema, with_keyword};
+pub use text::Line;
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};
 
 pub(crate) use violation::{MOST_VIOLATIONS, shortened};

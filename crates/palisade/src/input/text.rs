@@ -1,8 +1,59 @@
 //! Rules for text that several types share.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use super::Invalid;
+use super::{FromText, Invalid, Schema, string_schema};
+
+/// One line of free text of `LEAST` to `MOST` characters, kept by the rules of [`line()`].
+///
+/// `LEAST` is 1 or more, or it does not compile. For text that means nothing else; what does, such as a name to sign in with, deserves a type of
+/// its own.
+///
+/// ```
+/// use palisade::input::{FromText, Line};
+///
+/// assert_eq!(Line::<1, 40>::from_text("e\u{301}te\u{301}").unwrap().as_str(), "été");
+/// assert_eq!(Line::<1, 40>::from_text("").unwrap_err().code, "length");
+/// assert_eq!(Line::<1, 40>::from_text("a\nb").unwrap_err().code, "characters");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line<const LEAST: usize, const MOST: usize>(String);
+
+impl<const LEAST: usize, const MOST: usize> Line<LEAST, MOST> {
+    /// Returns the text in NFC.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> FromText for Line<LEAST, MOST> {
+    fn from_text(raw: &str) -> Result<Self, Invalid> {
+        const { assert!(1 <= LEAST && LEAST <= MOST, "no text has such a length") };
+        line(raw, LEAST, MOST).map(Self)
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> Schema for Line<LEAST, MOST> {
+    fn schema() -> Value {
+        string_schema(LEAST..=MOST, LINE_PATTERN)
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> fmt::Display for Line<LEAST, MOST> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> Serialize for Line<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.0)
+    }
+}
 
 /// Reads one line of free text: NFC, `least` to `most` characters, no controls, no characters
 /// that turn the direction of writing.
