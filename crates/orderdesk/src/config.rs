@@ -6,7 +6,7 @@ use palisade::crypto::PasswordsSection;
 use palisade::db::DatabaseSection;
 use palisade::http::{LimitsSection, ServerSection, TlsSection};
 use palisade::process::SandboxSection;
-use palisade::service::ShutdownSection;
+use palisade::service::{Basics, ServiceSettings, ShutdownSection};
 use palisade::telemetry::LogSection;
 
 palisade::choice! {
@@ -66,6 +66,21 @@ palisade::settings_of! {
         pub sandbox: SandboxSection,
         /// The end.
         pub shutdown: ShutdownSection,
+    }
+}
+
+impl ServiceSettings for Settings {
+    fn basics(&self) -> Basics {
+        Basics {
+            server: self.server.clone(),
+            tls: self.tls.clone(),
+            limits: self.limits.clone(),
+            per_ip: self.rate.per_ip,
+            per_account: self.rate.per_account,
+            log: self.log.clone(),
+            sandbox: self.sandbox.clone(),
+            shutdown: self.shutdown.clone(),
+        }
     }
 }
 

@@ -7,14 +7,8 @@ use palisade::auth::{Auth, AuthSettings, Throttle};
 use palisade::clock::{Clock, SystemClock};
 use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
-use palisade::http::health::{self, Health};
-use palisade::http::{
-    Api, App, Introduction, Kind, Lifecycle, RateLimiter, TlsAcceptorSource, TlsError, TlsFiles,
-    TlsMode,
-};
-use palisade::process;
-use palisade::service::Applications;
-use palisade::telemetry::metrics::{MetricError, Metrics};
+use palisade::http::{Api, Introduction, Kind, RateLimiter};
+use palisade::service::{Offer, Program};
 use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR};
@@ -28,8 +22,9 @@ const SESSION: TokenKind = TokenKind::new("ods_");
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
-const INTRODUCTION: Introduction = Introduction {
-    title: "Orderdesk",
+/// The program as it calls itself in its log, its metrics and its document.
+pub const PROGRAM: Program = Program {
+    name: "orderdesk",
     version: env!("CARGO_PKG_VERSION"),
     about: "Accounts, and orders that go from new to paid to shipped. Every error is a problem \
             document (RFC 9457); `GET /problems/{code}` explains its code. Integers may be \
@@ -51,25 +46,21 @@ pub enum StartError {
     /// The parameters for hashing passwords are too weak.
     #[error("[passwords] {0}")]
     Passwords(#[from] WeakParameters),
-    /// TLS cannot be served.
-    #[error("[tls] {0}")]
-    Tls(#[from] TlsError),
     /// The secret key is too short.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] palisade::crypto::WeakKey),
-    /// Two metrics have one name.
-    #[error(transparent)]
-    Metrics(#[from] MetricError),
 }
 
 /// Returns all routes with the OpenAPI document that describes them.
 pub fn api(settings: &Settings) -> (Api<AppState>, Value) {
     let limiters = limiters(&settings.rate);
     let public_url = settings.server.public_url.clone();
+    let Program { version, about, .. } = PROGRAM;
+    let introduction = Introduction { title: "Orderdesk", version, about };
     accounts::routes(settings.accounts.sign_up, &limiters)
         .merge(orders::routes())
         .kinds(RESERVED_KINDS)
-        .documented(INTRODUCTION, public_url.as_deref())
+        .documented(introduction, public_url.as_deref())
 }
 
 /// Codes that are part of the interface, for what this version does not have yet.
@@ -145,7 +136,6 @@ async fn check_schema(db: &Db) -> Result<(), StartError> {
 pub struct Parts {
     /// The state that handlers ask.
     pub state: AppState,
-    lifecycle: Lifecycle,
 }
 
 impl Parts {
@@ -189,54 +179,22 @@ impl Parts {
         let throttle = Arc::new(Throttle::new(&ring));
         let cursors = Cursors::new(&ring);
         let state = AppState { db, clock, hasher, auth, throttle, cursors };
-        Ok(Self { state, lifecycle: Lifecycle::new() })
+        Ok(Self { state })
     }
 
-    /// Returns what is served.
-    ///
-    /// # Errors
-    ///
-    /// TLS that cannot be served; two metrics of one name.
-    pub fn applications(
-        &self,
-        settings: &Settings,
-        tls: Option<TlsFiles>,
-    ) -> Result<Applications, StartError> {
-        let oldest = settings.tls.min_version;
-        let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?;
+    /// Returns what is served: ready while the database answers, and stopped in order.
+    pub fn offer(self, settings: &Settings) -> Offer<AppState> {
         let (api, _) = api(settings);
-        let mut edge = settings.limits.public_edge(&settings.server, settings.rate.per_ip);
-        edge.strict_transport = settings.tls.mode == TlsMode::Files;
-        edge.per_account = settings.rate.per_account.rate().and_then(RateLimiter::of);
-        let lifecycle = self.lifecycle.clone();
-        let metrics = Metrics::new();
-        process::metrics::register(&metrics, "orderdesk", env!("CARGO_PKG_VERSION"))?;
-        let public = App::new(api, &self.state, edge, lifecycle.clone(), &metrics)?;
-        let readiness = self.readiness();
-        let health = Health { lifecycle: lifecycle.clone(), readiness, metrics: metrics.clone() };
-        let edge = settings.limits.admin_edge();
-        let admin = App::new(health::routes(), &health, edge, lifecycle.clone(), &metrics)?;
-        Ok(Applications {
-            public,
-            admin,
-            tls: tls.map(Arc::new),
-            limits: settings.limits.connections(),
-            lifecycle,
-            grace: settings.shutdown.grace,
-            drain: settings.shutdown.drain,
-        })
-    }
-
-    fn readiness(&self) -> health::Readiness {
-        let db = self.state.db.clone();
-        Arc::new(move || {
+        let (state, db) = (self.state.clone(), self.state.db.clone());
+        let ping = move || {
             let db = db.clone();
-            Box::pin(async move { db.ping(PING).await.map_err(|_| "database") })
-        })
+            async move { db.ping(PING).await.map_err(|_| "database") }
+        };
+        Offer::new(api, state).ready_when(ping).ends_with(self.stop())
     }
 
     /// Ends what the parts still do: hashing first, the database last.
-    pub async fn stop(self) {
+    async fn stop(self) {
         let AppState { db, hasher, .. } = self.state;
         // Joining threads blocks, if only for one hash.
         tokio::task::spawn_blocking(move || hasher.shutdown()).await.ok();

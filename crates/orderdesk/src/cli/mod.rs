@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use palisade::service::in_full;
 
 use crate::accounts::Role;
 
@@ -153,19 +154,10 @@ pub fn run() -> ExitCode {
     match execute(cli.command) {
         Ok(status) => status,
         Err(error) => {
-            writeln!(io::stderr().lock(), "orderdesk: {}", in_full(&error)).ok();
+            writeln!(io::stderr().lock(), "orderdesk: {}", in_full(error.as_ref())).ok();
             ExitCode::FAILURE
         }
     }
-}
-
-/// Says the error and its causes, but not those whose words it has said already.
-fn in_full(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
-        "" => cause,
-        said if said.ends_with(&cause) => said.to_owned(),
-        said => format!("{said}: {cause}"),
-    })
 }
 
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
@@ -211,16 +203,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let inner = anyhow::anyhow!("the disk is full");
-
-        let told =
-            in_full(&inner.context("cannot write: the disk is full").context("cannot start"));
-
-        assert_eq!(told, "cannot start: cannot write: the disk is full");
     }
 
     #[test]

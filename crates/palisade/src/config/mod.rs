@@ -10,9 +10,11 @@
 //! 4. Secrets never come from the settings file; they have sources of their own
 //!    ([`Secrets`]), and are shown only as `[redacted]`.
 //!
-//! The environment is read once, into an [`Environment`], and handed on from there. This module
+//! The environment is read once, into an [`Environment`], and handed on from there; the command
+//! line is read by [`arguments`]. This module
 //! leaves out what a setting means: that belongs to the code that declares the section.
 
+mod arguments;
 mod choice;
 mod document;
 mod environment;
@@ -37,6 +39,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use arguments::arguments;
 pub use environment::{Environment, NotUtf8};
 pub use example::example;
 pub use field::Field;

@@ -1,8 +1,4 @@
-//! From settings to a drained exit, in an order that the types enforce.
-//!
-//! [`Bound`] holds the sockets, [`LockedDown`] comes only from it, and only that can
-//! [`LockedDown::run`]. Threads are started last, because what a process takes from itself does
-//! not reach threads that already run.
+//! Threads, signals, draining: from a locked-down process to its exit.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,87 +7,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::Bound;
 use crate::clock::SystemClock;
 use crate::http::{
-    App, ConnectionLimits, InheritedSockets, Lifecycle, ListenAddress, ListenAddresses, Phase,
-    Server, Socket, TlsAcceptorSource,
+    App, ConnectionLimits, Lifecycle, ListenAddress, Phase, Server, Socket, TlsAcceptorSource,
 };
-use crate::process::{LockdownError, Report, Sandbox, lock_down};
-
-crate::settings! {
-    /// The end of the service.
-    pub struct ShutdownSection in "shutdown" {
-        /// Longest time for requests in flight to finish after SIGTERM or SIGINT.
-        pub drain: Duration = Duration::from_secs(20),
-            in Duration::from_millis(100)..=Duration::from_secs(600);
-        /// How long requests are still taken after that signal, while `/ready` says no already: as
-        /// long as a load balancer needs to look. Without one there is nothing to wait for.
-        pub grace: Duration = Duration::ZERO, in Duration::ZERO..=Duration::from_secs(300);
-    }
-}
-
-/// Sockets that are bound and not yet served.
-#[derive(Debug)]
-pub struct Bound {
-    public: Vec<Socket>,
-    admin: Socket,
-}
-
-/// Why a listener cannot be bound.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({setting}): {source}")]
-pub struct BindError {
-    setting: &'static str,
-    address: ListenAddress,
-    source: std::io::Error,
-}
-
-/// Permissions of a public Unix socket: the service's account and its group, to which the proxy
-/// in front belongs.
-const PUBLIC_SOCKET_MODE: u32 = 0o660;
-/// Permissions of the admin's Unix socket: the service's account.
-const ADMIN_SOCKET_MODE: u32 = 0o600;
-
-impl Bound {
-    /// Binds the public listeners and the admin's, or takes them from `inherited`.
-    ///
-    /// # Errors
-    ///
-    /// The address that cannot be bound, with the setting that names it.
-    pub fn bind(
-        public: &ListenAddresses,
-        admin: &ListenAddress,
-        mut inherited: InheritedSockets,
-    ) -> Result<Self, BindError> {
-        let mut bind = |setting, address: &ListenAddress, mode| {
-            let failed = |source| BindError { setting, address: address.clone(), source };
-            Socket::bind(address, mode, &mut inherited).map_err(failed)
-        };
-        let public = public.0.iter().map(|one| bind("server.listen", one, PUBLIC_SOCKET_MODE));
-        let public = public.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { public, admin: bind("server.admin_listen", admin, ADMIN_SOCKET_MODE)? })
-    }
-
-    /// Returns the public addresses that were really bound and that other machines can reach.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn reachable_from_outside(&self) -> Result<Vec<ListenAddress>, std::io::Error> {
-        let all: Vec<_> = self.public.iter().map(Socket::address).collect::<Result<_, _>>()?;
-        Ok(all.into_iter().filter(|address| !address.is_local()).collect())
-    }
-
-    /// Locks the process down.
-    ///
-    /// # Errors
-    ///
-    /// What `mode` demands and cannot be had.
-    pub fn lock_down(self, mode: Sandbox) -> Result<(LockedDown, Report), LockdownError> {
-        let report = lock_down(mode)?;
-        Ok((LockedDown { sockets: self }, report))
-    }
-}
 
 /// A process that is ready to start threads and serve.
 #[derive(Debug)]
@@ -130,6 +50,11 @@ pub enum ServeError<E> {
 }
 
 impl LockedDown {
+    /// Takes over the sockets of a process that was locked down just now.
+    pub(super) fn new(sockets: Bound) -> Self {
+        Self { sockets }
+    }
+
     /// Starts the threads, calls `start`, serves until SIGTERM or SIGINT, drains, and calls `stop`.
     /// A second signal ends the draining at once.
     ///

@@ -1,0 +1,212 @@
+//! The assembly: listeners, lockdown, log, TLS, guard, metrics and health around what a service
+//! offers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::exposure::{Exposed, Reach};
+use super::offer::{Ending, Failure, Offer};
+use super::{Applications, Basics, BindError, Bound, Program, ServeError};
+use crate::clock::{Clock, SystemClock};
+use crate::http::health::{self, Health};
+use crate::http::{
+    App, InheritedSockets, Lifecycle, LimitsSection, RateLimiter, TlsAcceptorSource, TlsError,
+    TlsFiles, TlsMode, TlsSection, self_signed,
+};
+use crate::process::{self, LockdownError, Report, raise_descriptor_limit};
+use crate::telemetry::metrics::{MetricError, Metrics};
+use crate::telemetry::{self, Log};
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address would put clients in danger.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
+    /// `tls.mode` asks for files that the settings do not name.
+    #[error("tls.mode = \"files\" needs tls.certificate and tls.key")]
+    FilesUnnamed,
+    /// TLS cannot be served.
+    #[error("[tls]: {0}")]
+    Tls(#[from] TlsError),
+    /// A listener cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The process cannot be locked down as asked.
+    #[error(transparent)]
+    Lockdown(#[from] LockdownError),
+    /// The operating system refuses threads, sockets or signals.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// Two metrics have one name.
+    #[error(transparent)]
+    Metrics(#[from] MetricError),
+    /// The service's own start failed.
+    #[error(transparent)]
+    Service(Failure),
+}
+
+/// A service whose settings were judged: its log gathers events, and nothing is open yet.
+///
+/// Between [`new`](Self::new) and [`run`](Self::run) a service reads its secrets. It must not
+/// start threads there: they would keep what the process gives up in `run`.
+///
+/// ```no_run
+/// use palisade::config::{Environment, load};
+/// use palisade::http::{Api, InheritedSockets};
+/// use palisade::service::{Offer, Prepared, Program, Reach, ServiceSettings};
+///
+/// palisade::service_settings! {
+///     /// Everything that can be set.
+///     pub struct Settings in "GREETER" {}
+/// }
+///
+/// fn serve() -> Result<(), Box<dyn std::error::Error>> {
+///     let program = Program { name: "greeter", version: "1.0.0", about: "It greets." };
+///     let environment = Environment::of_process();
+///     let settings = load::<Settings>(None, &environment)?.into_settings();
+///     let prepared = Prepared::new(program, settings.basics(), Reach::AsSet)?;
+///     let inherited = InheritedSockets::take(&environment);
+///     let folder = "greeter-data".as_ref();
+///     prepared.run(inherited, folder, async |_metrics| Ok(Offer::new(Api::new(), ())))?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Prepared {
+    program: Program,
+    basics: Basics,
+    reach: Reach,
+    log: Log,
+}
+
+impl Prepared {
+    /// Starts the log and judges the addresses; holds no more connections than there are
+    /// descriptors for.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Exposed`].
+    pub fn new(program: Program, mut basics: Basics, reach: Reach) -> Result<Self, StartError> {
+        let log = telemetry::start(program.name, &basics.log);
+        reach.check(&basics.server.listen.0, &basics)?;
+        fit_connections(&mut basics.limits);
+        Ok(Self { program, basics, reach, log })
+    }
+
+    /// Binds, locks the process down, starts threads, and serves what `build` offers until SIGTERM
+    /// or SIGINT; then drains. A self-signed certificate, if the settings want one, is made in the
+    /// folder `certificates`.
+    ///
+    /// # Errors
+    ///
+    /// What kept the service from starting.
+    ///
+    /// # Panics
+    ///
+    /// If two routes of the offer are the same, or a path is not one.
+    pub fn run<S: Clone + Send + Sync + 'static>(
+        self,
+        inherited: InheritedSockets,
+        certificates: &Path,
+        build: impl AsyncFnOnce(&Metrics) -> Result<Offer<S>, Failure>,
+    ) -> Result<(), StartError> {
+        let Self { program, basics, reach, mut log } = self;
+        let given = given_files(&basics.tls)?;
+        let bound = Bound::bind(&basics.server.listen, &basics.server.admin_listen, inherited)?;
+        // What systemd bound is only known now.
+        reach.check(&bound.reachable_from_outside()?, &basics)?;
+        let (locked_down, report) = bound.lock_down(basics.sandbox.mode)?;
+        tell(&report);
+        let start = async || {
+            log.begin()?;
+            let making = self_signing(&basics.tls, certificates);
+            let metrics = Metrics::new();
+            process::metrics::register(&metrics, program.name, program.version)?;
+            let offer = build(&metrics).await.map_err(StartError::Service)?;
+            let tls = match making {
+                Some(making) => Some(making.await.map_err(std::io::Error::from)??),
+                None => given,
+            };
+            applications(&basics, tls, offer, metrics)
+        };
+        locked_down.run(start, async |ending| ending.await).map_err(|error| match error {
+            ServeError::Start(error) => error,
+            ServeError::Runtime(error) => StartError::System(error),
+        })
+    }
+}
+
+/// Makes the certificate, if the settings want one of our own, beside the service's own start,
+/// which may take as long.
+fn self_signing(tls: &TlsSection, folder: &Path) -> Option<JoinHandle<Result<TlsFiles, TlsError>>> {
+    let folder = folder.to_owned();
+    let make = move || self_signed(&folder, SystemClock.now());
+    (tls.mode == TlsMode::SelfSigned).then(|| tokio::task::spawn_blocking(make))
+}
+
+/// Puts the guard around what is offered, and health and metrics beside it.
+fn applications<S: Clone + Send + Sync + 'static>(
+    basics: &Basics,
+    tls: Option<TlsFiles>,
+    offer: Offer<S>,
+    metrics: Metrics,
+) -> Result<(Applications, Ending), StartError> {
+    let Offer { api, state, readiness, ending } = offer;
+    let limits = &basics.limits;
+    let oldest = basics.tls.min_version;
+    let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?;
+    let lifecycle = Lifecycle::new();
+    let mut edge = limits.public_edge(&basics.server, basics.per_ip);
+    edge.strict_transport = basics.tls.mode == TlsMode::Files;
+    edge.per_account = basics.per_account.rate().and_then(RateLimiter::of);
+    let public = App::new(api, &state, edge, lifecycle.clone(), &metrics)?;
+    let health = Health { lifecycle: lifecycle.clone(), readiness, metrics: metrics.clone() };
+    let edge = limits.admin_edge();
+    let admin = App::new(health::routes(), &health, edge, lifecycle.clone(), &metrics)?;
+    let applications = Applications {
+        public,
+        admin,
+        tls: tls.map(Arc::new),
+        limits: limits.connections(),
+        lifecycle,
+        grace: basics.shutdown.grace,
+        drain: basics.shutdown.drain,
+    };
+    Ok((applications, ending))
+}
+
+/// Returns the certificate and key that the settings name, once they are seen to be good.
+fn given_files(tls: &TlsSection) -> Result<Option<TlsFiles>, StartError> {
+    match (tls.mode, tls.certificate.clone(), tls.key.clone()) {
+        (TlsMode::Off | TlsMode::SelfSigned, _, _) => Ok(None),
+        (TlsMode::Files, Some(certificate), Some(key)) => {
+            let files = TlsFiles { certificate, key };
+            files.check()?;
+            Ok(Some(files))
+        }
+        (TlsMode::Files, _, _) => Err(StartError::FilesUnnamed),
+    }
+}
+
+/// Descriptors that are not for connections: a database, the log, files that are read.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// Holds no more connections than there are descriptors for.
+fn fit_connections(limits: &mut LimitsSection) {
+    let most = raise_descriptor_limit().saturating_sub(OTHER_DESCRIPTORS).max(1);
+    let wanted = limits.connections;
+    if wanted > most {
+        tracing::warn!(wanted, most, "fewer connections than limits.connections: raise ulimit -n");
+        limits.connections = most;
+    }
+}
+
+fn tell(report: &Report) {
+    tracing::info!(%report, "locked down");
+    if report.is_root {
+        tracing::warn!("running as root, which nothing here needs: use an account of its own");
+    }
+}

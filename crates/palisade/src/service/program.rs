@@ -1,0 +1,153 @@
+//! A whole program around a service: its command line, its settings, its exit status.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::command_line::{Command, CommandLine, usage};
+use super::offer::{Failure, Offer, Setup};
+use super::{Prepared, Reach, ServiceSettings, StartError};
+use crate::config::{self, Environment, Loaded, Mistakes};
+use crate::http::{InheritedSockets, Introduction};
+
+/// A service as a program, with all that it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// The crate's name as it is written in code (`env!("CARGO_CRATE_NAME")`): the log shows the
+    /// events of that crate, and errors and metrics begin with it.
+    pub name: &'static str,
+    /// The version of the program and of its interface (`env!("CARGO_PKG_VERSION")`).
+    pub version: &'static str,
+    /// What a stranger should know first; the OpenAPI document begins with it.
+    pub about: &'static str,
+}
+
+/// Why the program failed.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("the settings are wrong:\n{0}")]
+    Settings(#[from] Mistakes),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Program {
+    /// Runs the program with the arguments it was started with, and returns its exit status: 0
+    /// done, 1 refused or failed, 2 wrong usage. `main` returns what this returns.
+    ///
+    /// Without a command it serves: it reads the settings (`--config FILE`, then the environment),
+    /// has `build` make what is offered, and serves that until SIGTERM or SIGINT.
+    /// `GET /openapi.json` and `GET /problems/{code}` are added, so the routes must not be
+    /// [`documented`](crate::http::Api::documented) already. `config example` prints the whole
+    /// settings file, `config show` what is in force, `--help` the usage. A self-signed
+    /// certificate is kept in `./NAME-data`.
+    ///
+    /// The example `minimal`, at the top of this crate's documentation, is a whole program.
+    ///
+    /// # Panics
+    ///
+    /// If two routes of the offer are the same, or a path is not one.
+    pub fn main<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
+        self,
+        build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
+    ) -> ExitCode {
+        let CommandLine { command, file } = match CommandLine::parse(config::arguments()) {
+            Ok(given) => given,
+            Err(wrong) => {
+                tell(format_args!("{}: {wrong}\n\n{}", self.name, usage(self.name)));
+                return ExitCode::from(2);
+            }
+        };
+        let outcome = match command {
+            Command::Serve => self.serve(file.as_deref(), build),
+            Command::ShowSettings => show_settings::<C>(file.as_deref()),
+            Command::ExampleSettings => print(&config::example::<C>()),
+            Command::Help => print(&format!("{}\n\n{}\n", self.about, usage(self.name))),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tell(format_args!("{}: {}", self.name, in_full(&error)));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn serve<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
+        self,
+        file: Option<&Path>,
+        build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
+    ) -> Result<(), Failed> {
+        let environment = Environment::of_process();
+        let settings = config::load::<C>(file, &environment).map(Loaded::into_settings)?;
+        let basics = settings.basics();
+        let public_url = basics.server.public_url.clone();
+        let prepared = Prepared::new(self, basics, Reach::AsSet)?;
+        let inherited = InheritedSockets::take(&environment);
+        let certificates = PathBuf::from(format!("{}-data", self.name));
+        let Self { name: title, version, about } = self;
+        prepared.run(inherited, &certificates, async |metrics| {
+            let offer = build(Setup { settings, environment, metrics: metrics.clone() }).await?;
+            let introduction = Introduction { title, version, about };
+            Ok(offer.with_api(|api| api.documented(introduction, public_url.as_deref()).0))
+        })?;
+        Ok(())
+    }
+}
+
+fn show_settings<C: ServiceSettings>(file: Option<&Path>) -> Result<(), Failed> {
+    print(&config::load::<C>(file, &Environment::of_process())?.show())
+}
+
+/// Writes to standard output; whoever closed it early has read enough.
+fn print(text: &str) -> Result<(), Failed> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn tell(line: std::fmt::Arguments<'_>) {
+    // Nobody may be reading standard error, and then there is nobody to tell that.
+    writeln!(io::stderr().lock(), "{line}").ok();
+}
+
+/// Says an error and its causes in one line, without those whose words it has said already.
+///
+/// ```
+/// use palisade::service::in_full;
+///
+/// let mistake = "nine".parse::<u8>().unwrap_err();
+/// assert_eq!(in_full(&mistake), "invalid digit found in string");
+/// ```
+pub fn in_full(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        said if said.ends_with(&cause) => said.to_owned(),
+        said => format!("{said}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write: {0}")]
+    struct Quoting(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot start")]
+    struct Silent(#[source] Quoting);
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = Silent(Quoting(io::Error::other("the disk is full")));
+
+        assert_eq!(in_full(&error), "cannot start: cannot write: the disk is full");
+    }
+}
