@@ -15,7 +15,7 @@ main() {
     if cargo nextest --version >/dev/null 2>&1; then
         section "tests" cargo nextest run --workspace --locked --profile "$nextest_profile"
     else
-        section "tests" cargo test --workspace --lib --bins --tests --locked
+        section "tests" cargo test --workspace --lib --bins --examples --tests --locked
     fi
     section "doc tests" cargo test --workspace --doc --locked
 

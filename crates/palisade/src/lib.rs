@@ -5,14 +5,38 @@
 //! public words and nothing of its cause. A write that was answered is on the disk. A setting
 //! that weakens any of this has a name that says so.
 //!
-//! # Quick start
+//! # A whole service
 //!
-//! A value is parsed where it comes in, into a type that cannot hold a wrong one. Handlers are
-//! plain functions of such types, and routes say who may call them:
+//! This is `crates/palisade/examples/minimal.rs`, to the letter; a test starts it and attacks it:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/minimal.rs")]
+//! ```
+//!
+//! In front of these two handlers stand, without another word: settings from a file and the
+//! environment, checked before anything starts, and printed by `config example`; plain HTTP on
+//! loopback, and anywhere else TLS or a declared proxy, or no start; limits on connections,
+//! headers, bodies, time, memory and rate; strict JSON with every mistake at once; problem documents
+//! and security headers on every answer; the OpenAPI document; a log that never blocks; health and
+//! metrics on a listener of their own; what the process takes from itself; SIGTERM that drains.
+//!
+//! [`service::Program::main`] says what its command line is, [`service::Offer`] how a service waits
+//! for what it depends on and what it does last, and [`service::Prepared`] is for a service with a
+//! command line of its own.
+//!
+//! # A type of one's own, and a test without a socket
+//!
+//! A value is parsed where it comes in, into a type that cannot hold a wrong one. An application
+//! can be asked without a listener:
 //!
 //! ```
-//! use palisade::http::{Anyone, Api, Body, Introduction, Json, Problem, Route};
+//! use palisade::config::Throttle;
+//! use palisade::http::{
+//!     Anyone, Api, App, Body, Json, Lifecycle, LimitsSection, Problem, RequestBody, Route,
+//!     ServerSection,
+//! };
 //! use palisade::input::{FromText, Invalid, Schema, string_schema};
+//! use palisade::telemetry::metrics::Metrics;
 //!
 //! /// A name of 1 to 40 letters.
 //! #[derive(Debug, Clone, serde::Serialize)]
@@ -41,35 +65,15 @@
 //!     }
 //! }
 //!
-//! palisade::view! {
-//!     /// What is answered.
-//!     pub struct Greeting {
-//!         /// Who is greeted.
-//!         hello: Name,
-//!     }
-//! }
-//!
-//! async fn greet(Body(body): Body<Greet>) -> Result<Json<Greeting>, Problem> {
-//!     Ok(Json(Greeting { hello: body.name }))
-//! }
-//!
-//! fn api() -> Api<()> {
-//!     let introduction = Introduction { title: "Greeter", version: "1", about: "It greets." };
-//!     let greet = Route::post("/greetings", "greet").policy(Anyone).handle(greet);
-//!     // Adds GET /openapi.json, made from the types above, and GET /problems/{code}.
-//!     let (api, _document) = Api::new().route(greet).documented(introduction, None);
-//!     api
+//! async fn greet(Body(body): Body<Greet>) -> Result<Json<Name>, Problem> {
+//!     Ok(Json(body.name))
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! // Without a socket, as in a test:
-//! use palisade::config::Throttle;
-//! use palisade::http::{App, Lifecycle, LimitsSection, RequestBody, ServerSection};
-//! use palisade::telemetry::metrics::Metrics;
-//!
+//! let api = Api::new().route(Route::post("/greetings", "greet").policy(Anyone).handle(greet));
 //! let edge = LimitsSection::default().public_edge(&ServerSection::default(), Throttle::Off);
-//! let app = App::new(api(), &(), edge, Lifecycle::new(), &Metrics::new()).unwrap();
+//! let app = App::new(api, &(), edge, Lifecycle::new(), &Metrics::new()).unwrap();
 //! let ask = async |name: &str| {
 //!     let request = http::Request::post("/greetings")
 //!         .header("Host", "localhost")
@@ -86,75 +90,7 @@
 //! # }
 //! ```
 //!
-//! Serving takes a public and an admin listener, and an order that the types enforce: bind, lock
-//! the process down, then start threads, serve until SIGTERM or SIGINT, and drain:
-//!
-//! ```no_run
-//! use std::convert::Infallible;
-//! use std::sync::Arc;
-//!
-//! use palisade::config::{Environment, Rate, Throttle, load};
-//! use palisade::http::health::{self, Health};
-//! use palisade::http::{App, InheritedSockets, Lifecycle, LimitsSection, ServerSection};
-//! use palisade::process::SandboxSection;
-//! use palisade::service::{Applications, Bound, ShutdownSection};
-//! use palisade::telemetry::metrics::Metrics;
-//! use palisade::telemetry::{self, LogSection};
-//! # fn api() -> palisade::http::Api<()> { palisade::http::Api::new() }
-//!
-//! palisade::settings_of! {
-//!     /// Everything that can be set, by a file or by `GREETER__SECTION__KEY`.
-//!     pub struct Settings in "GREETER" {
-//!         /// Where the service listens.
-//!         pub server: ServerSection,
-//!         /// What one client may cost.
-//!         pub limits: LimitsSection,
-//!         /// What is logged.
-//!         pub log: LogSection,
-//!         /// What the process takes from itself.
-//!         pub sandbox: SandboxSection,
-//!         /// The end.
-//!         pub shutdown: ShutdownSection,
-//!     }
-//! }
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let environment = Environment::of_process();
-//!     let settings = load::<Settings>(None, &environment)?.into_settings();
-//!     telemetry::start("greeter", &settings.log);
-//!
-//!     let inherited = InheritedSockets::take(&environment);
-//!     let (public, admin) = (&settings.server.listen, &settings.server.admin_listen);
-//!     let bound = Bound::bind(public, admin, inherited)?;
-//!     let (locked_down, report) = bound.lock_down(settings.sandbox.mode)?;
-//!     tracing::info!(%report, "locked down");
-//!
-//!     let start = async || -> Result<_, Infallible> {
-//!         let lifecycle = Lifecycle::new();
-//!         let readiness: health::Readiness = Arc::new(|| Box::pin(async { Ok(()) }));
-//!         let metrics = Metrics::new();
-//!         let health = Health { lifecycle: lifecycle.clone(), readiness, metrics };
-//!         let per_ip = Throttle::At(Rate::per_second(100));
-//!         let edge = settings.limits.public_edge(&settings.server, per_ip);
-//!         let admin = settings.limits.admin_edge();
-//!         let applications = Applications {
-//!             public: App::new(api(), &(), edge, lifecycle.clone(), &metrics)?,
-//!             admin: App::new(health::routes(), &health, admin, lifecycle.clone(), &metrics)?,
-//!             // Plain HTTP is for loopback; `http::TlsFiles` and `http::self_signed` have TLS.
-//!             tls: None,
-//!             limits: settings.limits.connections(),
-//!             lifecycle,
-//!             grace: settings.shutdown.grace,
-//!             drain: settings.shutdown.drain,
-//!         };
-//!         Ok((applications, ()))
-//!     };
-//!     locked_down.run(start, async |()| {})?;
-//!     Ok(())
-//! }
-//! ```
-//!
-//! The crate `orderdesk` beside this one is a whole service: accounts, sessions, a database,
+//! The crate `orderdesk` beside this one is a large service: accounts, sessions, a database,
 //! secrets, migrations and a command line.
 //!
 //! # Modules

@@ -7,4 +7,5 @@ mod bodies;
 mod bodies_gzip;
 mod bodies_wire;
 mod edge;
+mod minimal;
 mod support;
