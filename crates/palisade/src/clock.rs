@@ -42,6 +42,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Returns the seconds since 1970-01-01T00:00:00Z, for what counts in floats.
+    pub fn as_secs_f64(self) -> f64 {
+        Duration::from_millis(u64::try_from(self.0).unwrap_or_default()).as_secs_f64()
+    }
+
     /// Reads an RFC 3339 date and time with an offset; digits past the millisecond are dropped,
     /// and a moment outside the bounds is moved to them as in [`Timestamp::from_millis`].
     pub fn parse(text: &str) -> Option<Self> {

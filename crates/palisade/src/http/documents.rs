@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answer::json_response;
-use super::{Answer, Anyone, Api, Json, Kind, Operation, PathText, Problem, Response, Route};
-use crate::input::Schema;
+use super::{Answer, Anyone, Api, Json, Kind, Operation, Path, Problem, Response, Route};
+use crate::input::{FromText, Invalid, Schema};
 
 /// How the OpenAPI document introduces the service.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,21 @@ impl Schema for Explanation {
     }
 }
 
+/// What may be the code of a problem; whether it is one is for the handler to find out.
+struct Code(String);
+
+impl FromText for Code {
+    fn from_text(raw: &str) -> Result<Self, Invalid> {
+        Ok(Self(raw.to_owned()))
+    }
+}
+
+impl Schema for Code {
+    fn schema() -> Value {
+        super::problem::code_schema()
+    }
+}
+
 /// A JSON document that was written once.
 struct Written(Bytes);
 
@@ -87,7 +102,9 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                     .about("Explains the code of a problem.")
                     .tagged("documents")
                     .policy(Anyone)
-                    .handle(move |code: PathText| std::future::ready(explain(&kinds, &code))),
+                    .handle(move |Path(code): Path<Code>| {
+                        std::future::ready(explain(&kinds, &code))
+                    }),
             )
             .route(document_route(Bytes::new()));
         let Introduction { title, version, about } = introduction;
@@ -105,7 +122,7 @@ fn document_route<S: Clone + Send + Sync + 'static>(document: Bytes) -> super::E
         .handle(move || std::future::ready(Ok::<_, Problem>(Written(document.clone()))))
 }
 
-fn explain(kinds: &[&'static Kind], code: &PathText) -> Result<Json<Explanation>, Problem> {
+fn explain(kinds: &[&'static Kind], code: &Code) -> Result<Json<Explanation>, Problem> {
     let kind = kinds.iter().find(|kind| kind.code == code.0).ok_or_else(Problem::not_found)?;
     Ok(Json(Explanation {
         code: kind.code,

@@ -51,8 +51,7 @@ pub use answer::{Created, Json, NoContent, Page, Versioned};
 pub use budget::AccountBudget;
 pub use documents::Introduction;
 pub use extract::{
-    Body, Csv, IfMatch, MediaType, OctetStream, OptionalBody, PathId, PathText, Query, Request,
-    Stream,
+    Body, Csv, IfMatch, MediaType, OctetStream, OptionalBody, Path, PathId, Query, Request, Stream,
 };
 pub use guard::{App, EdgeSettings};
 pub use handler::{Answer, Extract, FromRef, Handler, State};

@@ -10,6 +10,7 @@ use crate::input::{FromJson, Schema};
 /// What is known of one operation; handlers' argument and answer types add to it.
 #[derive(Debug, Clone)]
 pub struct Operation {
+    path: &'static str,
     name: &'static str,
     summary: &'static str,
     tag: Option<&'static str>,
@@ -26,8 +27,9 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub(super) fn new(name: &'static str) -> Self {
+    pub(super) fn new(path: &'static str, name: &'static str) -> Self {
         Self {
+            path,
             name,
             summary: "",
             tag: None,
@@ -177,6 +179,21 @@ impl Operation {
             "name": name, "in": "path", "required": true, "description": about, "schema": schema,
         }));
         self.may_answer(problem::NOT_FOUND);
+    }
+
+    /// States that the only parameter of the path is read.
+    ///
+    /// # Panics
+    ///
+    /// If the path has none or several.
+    #[expect(clippy::panic, reason = "a mistake in the program, told at its start")]
+    pub(super) fn reads_only_parameter_of_path(&mut self, schema: Value) {
+        let parameters: Vec<&str> = self.path.split('{').skip(1).collect();
+        let [parameter] = parameters.as_slice() else {
+            panic!("Path reads the only parameter, and {} has {}", self.path, parameters.len());
+        };
+        let name = parameter.split('}').next().unwrap_or_default();
+        self.reads_path(name, "What it is about.", schema);
     }
 
     /// States an optional request header.

@@ -67,7 +67,7 @@ impl Route<NoPolicy> {
     }
 
     fn new(method: Method, path: &'static str, name: &'static str) -> Self {
-        let operation = Operation::new(name);
+        let operation = Operation::new(path, name);
         let (limiter, body_bytes, within) = (None, None, None);
         Self { method, path, policy: NoPolicy, limiter, body_bytes, within, operation }
     }

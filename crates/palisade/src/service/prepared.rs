@@ -157,7 +157,8 @@ fn applications<S: Clone + Send + Sync + 'static>(
     let Offer { api, state, readiness, ending } = offer;
     let limits = &basics.limits;
     let oldest = basics.tls.min_version;
-    let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?;
+    let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?.map(Arc::new);
+    count_the_rest(&metrics, tls.as_ref())?;
     let lifecycle = Lifecycle::new();
     let mut edge = limits.public_edge(&basics.server, basics.per_ip);
     edge.strict_transport = basics.tls.mode == TlsMode::Files;
@@ -169,13 +170,42 @@ fn applications<S: Clone + Send + Sync + 'static>(
     let applications = Applications {
         public,
         admin,
-        tls: tls.map(Arc::new),
+        tls,
         limits: limits.connections(),
         lifecycle,
         grace: basics.shutdown.grace,
         drain: basics.shutdown.drain,
     };
     Ok((applications, ending))
+}
+
+/// Counts what belongs to no listener: lost lines of the log, and the certificate.
+fn count_the_rest(
+    metrics: &Metrics,
+    tls: Option<&Arc<TlsAcceptorSource>>,
+) -> Result<(), MetricError> {
+    let exact = |number: u64| u32::try_from(number).map_or(f64::INFINITY, f64::from);
+    metrics.counter_at_scrape(
+        "palisade_log_lines_dropped_total",
+        "Lines of the log that nobody read in time.",
+        &[],
+        move || Some(exact(telemetry::dropped_lines())),
+    )?;
+    let Some(tls) = tls else { return Ok(()) };
+    let source = Arc::clone(tls);
+    metrics.gauge_at_scrape(
+        "palisade_tls_certificate_not_after_timestamp_seconds",
+        "When the certificate that is served expires.",
+        &[],
+        move || Some(source.validity().not_after.as_secs_f64()),
+    )?;
+    let source = Arc::clone(tls);
+    metrics.counter_at_scrape(
+        "palisade_tls_reload_failures_total",
+        "Certificate files that were changed and could not be used.",
+        &[],
+        move || Some(exact(source.failed_reloads())),
+    )
 }
 
 /// Returns the certificate and key that the settings name, once they are seen to be good.

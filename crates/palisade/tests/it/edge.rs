@@ -7,11 +7,14 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use palisade::config::Throttle;
 use palisade::http::{
-    Anyone, Api, App, Json, Lifecycle, LimitsSection, OctetStream, Problem, RateLimiter,
+    Anyone, Api, App, Json, Lifecycle, LimitsSection, OctetStream, Path, Problem, RateLimiter,
     RequestBody, Response, Route, ServerSection, Stream,
 };
+use palisade::input::Line;
 use palisade::telemetry::metrics::Metrics;
 use palisade::telemetry::{self, LogSection};
+
+use crate::support;
 
 async fn panics() -> Result<Json<bool>, Problem> {
     panic!("the secret is 42")
@@ -179,4 +182,25 @@ async fn a_place_among_the_requests_in_flight_is_given_back() {
     busy.abort();
     assert!(busy.await.unwrap_err().is_cancelled());
     assert_eq!(get(&app, "/answer").await.0, 200, "a client that went away gives its place back");
+}
+
+async fn named(Path(name): Path<Line<1, 5>>) -> Result<Json<Line<1, 5>>, Problem> {
+    Ok(Json(name))
+}
+
+#[tokio::test]
+async fn the_only_parameter_of_a_path_is_read_by_whatever_name_it_has() {
+    let route = Route::get("/people/{name}", "person").policy(Anyone).handle(named);
+    let app = support::app(Api::new().route(route), &());
+
+    assert_eq!(get(&app, "/people/Ad%61").await, (200, "\"Ada\"".to_owned()));
+    for none in ["/people/too-long", "/people/%ff", "/people/%0a", "/people/"] {
+        assert_eq!(get(&app, none).await.0, 404, "{none}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "/people/{a}/{b} has 2")]
+fn a_route_with_two_parameters_does_not_start_with_an_argument_for_the_only_one() {
+    drop(Route::<_>::get("/people/{a}/{b}", "x").policy::<()>(Anyone).handle(named));
 }

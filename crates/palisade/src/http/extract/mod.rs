@@ -14,7 +14,7 @@ mod stream;
 
 pub use body::{Body, OptionalBody};
 pub(super) use media_type::{JSON, is_text};
-pub use parameters::{IfMatch, PathId, PathText, Query};
+pub use parameters::{IfMatch, Path, PathId, Query};
 pub use stream::{Csv, MediaType, OctetStream, Stream};
 
 use http::request::Parts;

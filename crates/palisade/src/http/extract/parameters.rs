@@ -7,7 +7,7 @@ use super::Request;
 use crate::http::answer::entity_tag;
 use crate::http::{Extract, Operation, Problem, problem};
 use crate::id::Id;
-use crate::input::{FromQuery, Parameters, QueryError, Rejection, Schema};
+use crate::input::{FromQuery, FromText, Parameters, QueryError, Rejection, Schema};
 
 /// The validated query string.
 #[derive(Debug)]
@@ -18,9 +18,22 @@ pub struct Query<T>(pub T);
 #[derive(Debug)]
 pub struct PathId<T>(pub Id<T>);
 
-/// The text of the path parameter `code`, percent-decoded.
+/// The only parameter of the path, percent-decoded. What `T` refuses is 404, just as what does not
+/// exist. A route whose path has none or several does not start with it.
+///
+/// ```
+/// use palisade::http::{Anyone, Json, Path, Problem, Route};
+/// use palisade::input::Line;
+///
+/// async fn greet(Path(name): Path<Line<1, 40>>) -> Result<Json<Line<1, 40>>, Problem> {
+///     Ok(Json(name))
+/// }
+///
+/// let route = Route::get("/greetings/{name}", "greet").policy(Anyone).handle(greet);
+/// # let _: palisade::http::Endpoint<()> = route;
+/// ```
 #[derive(Debug)]
-pub struct PathText(pub String);
+pub struct Path<T>(pub T);
 
 /// The `If-Match` header, where there is one.
 #[derive(Debug, Clone, Default)]
@@ -57,14 +70,14 @@ impl<S: Sync, T: 'static> Extract<S> for PathId<T> {
     }
 }
 
-impl<S: Sync> Extract<S> for PathText {
+impl<S: Sync, T: FromText + Schema + Send> Extract<S> for Path<T> {
     fn describe(operation: &mut Operation) {
-        operation.reads_path("code", "The code of the problem.", problem::code_schema());
+        operation.reads_only_parameter_of_path(T::schema());
     }
 
     async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {
-        let code = path_parameter(request, "code").ok_or_else(Problem::not_found)?;
-        Ok(Self(code.to_owned()))
+        let [(_, text)] = request.parameters.as_slice() else { return Err(Problem::not_found()) };
+        T::from_text(text).map(Self).map_err(|_| Problem::not_found())
     }
 }
 
