@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 use super::activity::{Activity, Busy};
@@ -147,7 +147,7 @@ enum Content {
     #[default]
     Empty,
     Whole(Bytes),
-    Stream(BoxBody<Bytes, BrokenOff>),
+    Stream(UnsyncBoxBody<Bytes, BrokenOff>),
 }
 
 /// An answer that cannot be sent to its end. The client sees that it is not whole.
@@ -165,10 +165,8 @@ impl AnswerBody {
     }
 
     /// Makes a body that is produced while it is sent, no faster than the client reads.
-    pub fn stream(
-        body: impl Body<Data = Bytes, Error = BrokenOff> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Content::Stream(BoxBody::new(body)))
+    pub fn stream(body: impl Body<Data = Bytes, Error = BrokenOff> + Send + 'static) -> Self {
+        Self(Content::Stream(UnsyncBoxBody::new(body)))
     }
 
     /// Returns the length in bytes where it is known.
