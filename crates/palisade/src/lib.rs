@@ -93,6 +93,21 @@
 //! The crate `orderdesk` beside this one is a large service: accounts, sessions, a database,
 //! secrets, migrations and a command line.
 //!
+//! # Bring your axum routes
+//!
+//! A router of axum 0.8 serves on behind the guard while its routes move, one path after the
+//! other: below a prefix, or at `/`, it gets what no route here has. [`http::Api::mount`] says
+//! what it can rely on, and what it loses: error texts of its own, upgrades, a place in the
+//! OpenAPI document.
+//!
+//! ```
+//! use palisade::http::{Anyone, Api};
+//!
+//! let router = axum::Router::new().route("/ping", axum::routing::get(async || "pong"));
+//! let api = Api::<()>::new().mount("/legacy", Anyone, router);
+//! assert_eq!(api.table()[0].path, "/legacy/*");
+//! ```
+//!
 //! # Modules
 //!
 //! A module uses only modules above it in this table.

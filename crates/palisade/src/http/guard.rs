@@ -173,7 +173,7 @@ impl App {
         let (status, duration) = (response.status().as_u16(), started.elapsed());
         let metrics = &self.0.metrics;
         let (route, counted) = match found {
-            Some(route) => (route.template, metrics.route(route.number)),
+            Some(route) => (route.template, metrics.route(route.number).of(&method)),
             None => (NO_ROUTE, metrics.unrouted(&method)),
         };
         counted.observe(status, duration);

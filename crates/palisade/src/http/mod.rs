@@ -29,6 +29,7 @@ mod lifecycle;
 mod linger;
 mod listen;
 pub mod metrics;
+mod mount;
 mod openapi;
 mod payload;
 mod places;

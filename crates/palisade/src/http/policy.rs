@@ -82,6 +82,14 @@ pub struct Audience {
     pub may_forbid: bool,
 }
 
+impl fmt::Display for Audience {
+    /// Writes whom, and the scope in brackets.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.who)?;
+        self.scope.map_or(Ok(()), |scope| write!(out, " ({scope})"))
+    }
+}
+
 /// Lets everybody through and looks at no credential.
 #[derive(Debug, Clone, Copy)]
 pub struct Anyone;

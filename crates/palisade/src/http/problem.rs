@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::{AnswerBody, Response};
@@ -102,10 +102,12 @@ pub struct Problem(Arc<Parts>);
 #[derive(Debug, Clone)]
 struct Parts {
     kind: &'static Kind,
+    /// Instead of the kind's own.
+    status: Option<StatusCode>,
     detail: Option<Cow<'static, str>>,
     violations: Vec<Violation>,
     retry_after: Option<u32>,
-    allowed: Option<HeaderValue>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Cause>,
 }
 
@@ -117,10 +119,11 @@ impl Problem {
     pub fn new(kind: &'static Kind) -> Self {
         Self(Arc::new(Parts {
             kind,
+            status: None,
             detail: None,
             violations: Vec::new(),
             retry_after: None,
-            allowed: None,
+            headers: Vec::new(),
             cause: None,
         }))
     }
@@ -187,7 +190,18 @@ impl Problem {
 
     /// Adds the methods that the path has.
     pub(super) fn allowing(self, methods: HeaderValue) -> Self {
-        self.with(|parts| parts.allowed = Some(methods))
+        self.carrying(ALLOW, methods)
+    }
+
+    /// Adds a header of the answer.
+    pub(super) fn carrying(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|parts| parts.headers.push((name, value)))
+    }
+
+    /// Answers with `status`, 400 to 599, instead of the kind's own: for what others refuse in
+    /// finer steps than there are kinds.
+    pub(super) fn numbered(self, status: StatusCode) -> Self {
+        self.with(|parts| parts.status = Some(status))
     }
 
     /// Returns the class of this problem.
@@ -234,7 +248,7 @@ impl Problem {
         let document = Document {
             r#type: format_args!("/problems/{}", kind.code),
             title: kind.title,
-            status: kind.status,
+            status: self.status().as_u16(),
             code: kind.code,
             detail: detail.as_deref(),
             request_id,
@@ -248,16 +262,17 @@ impl Problem {
         if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allowed) = &self.0.allowed {
-            headers.insert(ALLOW, allowed.clone());
+        for (name, value) in &self.0.headers {
+            headers.append(name.clone(), value.clone());
         }
-        if self.0.kind.status == 401 {
+        if self.0.kind.status == 401 && !headers.contains_key(WWW_AUTHENTICATE) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
     }
 
     fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let own = || StatusCode::from_u16(self.0.kind.status).ok();
+        self.0.status.or_else(own).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::metrics::EdgeMetrics;
+use super::mount::Mount;
 use super::rate::RateLimiter;
 use super::routes::{Limit, Mounted, Routes, Work, Working};
 use super::{AccountBudget, Handler, Kind, Operation, Policy, Request};
@@ -240,9 +241,9 @@ impl<S> fmt::Debug for Endpoint<S> {
 /// One line of the route table.
 #[derive(Debug, Clone)]
 pub struct RouteLine {
-    /// The method.
+    /// The method; `*` for every one.
     pub method: Method,
-    /// The path template.
+    /// The path template; `/legacy/*` for everything at and below `/legacy`.
     pub path: &'static str,
     /// Who may call it, and with which scope.
     pub policy: String,
@@ -254,13 +255,14 @@ pub struct RouteLine {
 #[derive(Debug)]
 pub struct Api<S> {
     endpoints: Vec<Endpoint<S>>,
+    pub(super) mounts: Vec<Mount<S>>,
     kinds: Vec<&'static Kind>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// Starts with no routes and the library's own kinds of problems.
     pub fn new() -> Self {
-        Self { endpoints: Vec::new(), kinds: super::problem::KINDS.to_vec() }
+        Self { endpoints: Vec::new(), mounts: Vec::new(), kinds: super::problem::KINDS.to_vec() }
     }
 
     /// Adds a route.
@@ -282,10 +284,17 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         &self.kinds
     }
 
-    /// Adds the routes and kinds of `other`.
+    /// Adds the routes, mounts and kinds of `other`.
+    ///
+    /// # Panics
+    ///
+    /// If both have a mount at one prefix.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.endpoints.extend(other.endpoints);
+        for mount in other.mounts {
+            self.add_mount(mount);
+        }
         for kind in other.kinds {
             if !self.kinds.contains(&kind) {
                 self.kinds.push(kind);
@@ -294,9 +303,10 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         self
     }
 
-    /// Returns a line for each route, in the order of registration.
+    /// Returns a line for each route and then for each mount, in the order of registration.
     pub fn table(&self) -> Vec<RouteLine> {
-        self.endpoints.iter().map(Endpoint::line).collect()
+        let routes = self.endpoints.iter().map(Endpoint::line);
+        routes.chain(self.mounts.iter().map(Mount::line)).collect()
     }
 
     /// Returns the names of the routes' own rate limits.
@@ -318,6 +328,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// Puts the routes into the table that requests are looked up in.
     pub(super) fn into_routes(self, state: &S, metrics: &EdgeMetrics) -> Routes {
         let mut routes = Routes::default();
+        let own = self.endpoints.len();
         for (number, endpoint) in self.endpoints.into_iter().enumerate() {
             let limit = |(name, limiter)| Limit { limiter, decisions: metrics.limit(name) };
             routes.add(Mounted {
@@ -331,6 +342,10 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 work: endpoint.handler.behind(endpoint.policy, state.clone()),
             });
         }
+        for (number, mount) in self.mounts.into_iter().enumerate() {
+            let prefix = mount.prefix();
+            routes.mount(prefix, mount.into_place(own + number, state));
+        }
         routes
     }
 }
@@ -343,8 +358,6 @@ impl<S: Clone + Send + Sync + 'static> Default for Api<S> {
 
 impl<S: 'static> Endpoint<S> {
     fn line(&self) -> RouteLine {
-        let audience = self.policy.audience();
-        let scope = audience.scope.map(|scope| format!(" ({scope})")).unwrap_or_default();
         let mut limits = Vec::new();
         if let Some((name, limiter)) = &self.limiter {
             limits.push(format!("{name} {}", limiter.describe()));
@@ -361,7 +374,7 @@ impl<S: 'static> Endpoint<S> {
         RouteLine {
             method: self.method.clone(),
             path: self.path,
-            policy: format!("{}{scope}", audience.who),
+            policy: self.policy.audience().to_string(),
             limits: limits.join(", "),
         }
     }

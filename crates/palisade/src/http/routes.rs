@@ -1,5 +1,6 @@
 //! The table of routes that requests are looked up in.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -52,11 +53,13 @@ impl fmt::Debug for Mounted {
 /// The decoded parameters of a path, by name.
 pub(crate) type PathParameters = Vec<(String, String)>;
 
-/// All routes by path and method.
+/// All routes by path and method, and what is mounted for the paths that none of them has.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     paths: Router<usize>,
     resources: Vec<Resource>,
+    /// By prefix, the longest first.
+    mounts: Vec<(&'static str, Mounted)>,
 }
 
 /// The routes of one path.
@@ -105,9 +108,15 @@ impl Routes {
         resource.list_methods();
     }
 
+    /// Adds what answers every path at and below `prefix` that no route has.
+    pub(super) fn mount(&mut self, prefix: &'static str, mounted: Mounted) {
+        self.mounts.push((prefix, mounted));
+        self.mounts.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+    }
+
     /// Looks a route up. HEAD is answered by the route for GET (RFC 9110, section 9.3.2).
     pub(super) fn find(&self, method: &Method, path: &str) -> Lookup<'_> {
-        let Ok(found) = self.paths.at(path) else { return Lookup::NotFound };
+        let Ok(found) = self.paths.at(path) else { return self.find_mount(path) };
         let Some(resource) = self.resources.get(*found.value) else { return Lookup::NotFound };
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         let Some(route) = resource.routes.iter().find(|route| route.method == *wanted) else {
@@ -119,6 +128,27 @@ impl Routes {
             |(name, value): (&str, &str)| Some((name.to_owned(), percent_decoded(value)?));
         Lookup::Found(route, found.params.iter().filter_map(decoded).collect())
     }
+
+    fn find_mount(&self, path: &str) -> Lookup<'_> {
+        let found = self.mounts.iter().find(|(prefix, _)| is_at_or_below(path, prefix));
+        match found {
+            Some((_, mounted)) if is_straight(path) => Lookup::Found(mounted, Vec::new()),
+            _ => Lookup::NotFound,
+        }
+    }
+}
+
+fn is_at_or_below(path: &str, prefix: &str) -> bool {
+    // What is mounted at the root has `/` for its prefix.
+    let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.starts_with('/') || rest.is_empty() && !path.is_empty())
+}
+
+/// Tells whether a path leads only downwards, however its reader decodes it. Clients take `.` and
+/// `..` out before they send (RFC 3986, section 5.2.4).
+fn is_straight(path: &str) -> bool {
+    let is_dot = |segment: &str| segment == "." || segment == "..";
+    percent_decoded(path).is_some_and(|decoded| !decoded.split(['/', '\\']).any(is_dot))
 }
 
 impl Resource {
@@ -148,19 +178,31 @@ mod tests {
         }
     }
 
+    fn placed(method: &Method, template: &'static str) -> Mounted {
+        Mounted {
+            number: 0,
+            method: method.clone(),
+            template,
+            limiter: None,
+            body_bytes: None,
+            inflates: false,
+            within: None,
+            work: Box::new(Never),
+        }
+    }
+
     fn routes(all: &[(Method, &'static str)]) -> Routes {
         let mut routes = Routes::default();
         for (method, template) in all {
-            routes.add(Mounted {
-                number: 0,
-                method: method.clone(),
-                template,
-                limiter: None,
-                body_bytes: None,
-                inflates: false,
-                within: None,
-                work: Box::new(Never),
-            });
+            routes.add(placed(method, template));
+        }
+        routes
+    }
+
+    fn mounted(prefixes: &[&'static str]) -> Routes {
+        let mut routes = routes(&[(Method::GET, "/old/things/{id}")]);
+        for prefix in prefixes {
+            routes.mount(prefix, placed(&Method::GET, prefix));
         }
         routes
     }
@@ -190,6 +232,62 @@ mod tests {
         assert_eq!(found(&routes, Method::GET, "/things/%ff"), "/things/{id} []");
         assert_eq!(found(&routes, Method::PUT, "/things"), "allow GET,HEAD,POST");
         for path in ["/", "/things/", "/things/a/b", "/thing", "*", ""] {
+            assert_eq!(found(&routes, Method::GET, path), "nothing", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_mount_has_what_is_at_and_below_its_prefix_and_no_route_has() {
+        let routes = mounted(&["/old", "/old/er"]);
+
+        for path in
+            ["/old", "/old/", "/old/x", "/old//", "/old/things/1/2", "/old/a%2Fb", "/old/..x"]
+        {
+            assert_eq!(found(&routes, Method::PATCH, path), "/old []", "{path}");
+        }
+        assert_eq!(found(&routes, Method::GET, "/old/er/x"), "/old/er []");
+        assert_eq!(
+            found(&routes, Method::GET, "/old/things/1"),
+            "/old/things/{id} [(\"id\", \"1\")]"
+        );
+        assert_eq!(found(&routes, Method::POST, "/old/things/1"), "allow GET,HEAD");
+        for path in ["/", "", "*", "/older", "/old%2Fx", "/OLD/x", "//old/x", "/x/old"] {
+            assert_eq!(found(&routes, Method::GET, path), "nothing", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_mount_at_the_root_has_every_path_that_no_route_has() {
+        let routes = mounted(&["/"]);
+
+        for path in ["/", "/x", "//", "/old/things"] {
+            assert_eq!(found(&routes, Method::GET, path), "/ []", "{path}");
+        }
+        for path in ["", "*"] {
+            assert_eq!(found(&routes, Method::GET, path), "nothing", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_upwards_is_below_no_mount() {
+        let routes = mounted(&["/", "/old"]);
+
+        for path in [
+            "/old/..",
+            "/old/../things",
+            "/old/./x",
+            "/old/.",
+            "/old/%2e%2e/x",
+            "/old/.%2E/x",
+            "/old/..%2fx",
+            "/old/a%2F..%2Fx",
+            "/old/..\\x",
+            "/old/..%5cx",
+            "/old/%ff/../x",
+            "/old/%ff",
+            "/old/%zz",
+            "/old/%2",
+        ] {
             assert_eq!(found(&routes, Method::GET, path), "nothing", "{path}");
         }
     }

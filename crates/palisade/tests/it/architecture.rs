@@ -167,7 +167,7 @@ const CONFINED: [Confined; 12] = [
     Confined { word: "std::env", to: &["palisade/src/config/"] },
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
     Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
-    Confined { word: "axum", to: &["palisade/src/http/"] },
+    Confined { word: "axum", to: &["palisade/src/http/mount/"] },
     Confined { word: "rustls::", to: &["palisade/src/http/"] },
     Confined { word: "x-forwarded-for", to: &["palisade/src/http/proxies.rs"] },
 ];

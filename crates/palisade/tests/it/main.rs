@@ -8,4 +8,7 @@ mod bodies_gzip;
 mod bodies_wire;
 mod edge;
 mod minimal;
+mod mount;
+mod mount_answers;
+mod mount_wire;
 mod support;

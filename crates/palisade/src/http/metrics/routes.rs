@@ -6,6 +6,7 @@ use http::Method;
 
 use super::{Own, StatusClass};
 use crate::http::RouteLine;
+use crate::http::mount::EVERY_METHOD;
 use crate::telemetry::metrics::{Counters, Histogram, MetricError, Metrics};
 
 /// The handles of one route.
@@ -13,6 +14,8 @@ use crate::telemetry::metrics::{Counters, Histogram, MetricError, Metrics};
 pub struct RouteMetrics {
     answers: Counters<StatusClass>,
     duration: Histogram,
+    /// For a route that has every method, those with names of their own.
+    by_method: Vec<(Method, Self)>,
 }
 
 impl RouteMetrics {
@@ -26,7 +29,28 @@ impl RouteMetrics {
         Ok(Self {
             answers: metrics.counters(REQUESTS, "Requests that were answered.", &labels)?,
             duration: metrics.histogram(DURATION, DURATION_HELP, &BOUNDS, &labels)?,
+            by_method: Vec::new(),
         })
+    }
+
+    fn of_every_method(
+        metrics: &Metrics,
+        own: Own,
+        route: &'static str,
+    ) -> Result<Self, MetricError> {
+        let mut all = Self::new(metrics, own, OTHER, route)?;
+        for method in NAMED {
+            let handles = Self::new(metrics, own, written(&method), route)?;
+            all.by_method.push((method, handles));
+        }
+        Ok(all)
+    }
+
+    /// Returns the handles for requests with `method`: where the route has every method, those of
+    /// `other` for what is none of HTTP's own, because clients may send any word as one.
+    pub fn of(&self, method: &Method) -> &Self {
+        let found = self.by_method.iter().find(|(known, _)| known == method);
+        found.map_or(self, |(_, handles)| handles)
     }
 
     /// Counts one request, answered with `status` after `duration`.
@@ -55,7 +79,10 @@ impl Routes {
         let mut numbered = Vec::with_capacity(routes.len());
         let mut unrouted: Vec<(Method, RouteMetrics)> = Vec::new();
         for RouteLine { method, path, .. } in routes {
-            numbered.push(RouteMetrics::new(metrics, own, written(method), path)?);
+            numbered.push(match method.as_str() {
+                EVERY_METHOD => RouteMetrics::of_every_method(metrics, own, path)?,
+                _ => RouteMetrics::new(metrics, own, written(method), path)?,
+            });
             if written(method) != OTHER && unrouted.iter().all(|(known, _)| known != method) {
                 let handles = RouteMetrics::new(metrics, own, written(method), NONE)?;
                 unrouted.push((method.clone(), handles));
@@ -93,6 +120,17 @@ fn written(method: &Method) -> &'static str {
         _ => OTHER,
     }
 }
+
+/// The methods that are written as themselves.
+const NAMED: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 
 const OTHER: &str = "other";
 const NONE: &str = "none";
