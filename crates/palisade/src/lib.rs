@@ -1,4 +1,5 @@
-//! Palisade: Rust network services that are secure by default, on axum and tokio.
+//! Palisade: Rust network services that are secure by default, on hyper and tokio; routers of axum
+//! are taken in.
 //!
 //! The promise: what you write first is already the safe choice. A route without a policy does
 //! not compile. A body is bounded, read strictly and judged whole. An error shows its client

@@ -120,6 +120,7 @@ impl App {
         lifecycle: Lifecycle,
         metrics: &Metrics,
     ) -> Result<Self, MetricError> {
+        api.refuse_twins();
         let limits: Vec<_> = [PER_IP, PER_ACCOUNT].into_iter().chain(api.limit_names()).collect();
         let metrics = EdgeMetrics::new(metrics, settings.listener, &api.table(), &limits)?;
         let per_ip = settings.per_ip.take().map(Arc::new);

@@ -309,6 +309,22 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         routes.chain(self.mounts.iter().map(Mount::line)).collect()
     }
 
+    /// Makes sure that no two routes are the same.
+    ///
+    /// # Panics
+    ///
+    /// If two are.
+    #[expect(clippy::panic, reason = "a mistake in the program, told at its start")]
+    pub(super) fn refuse_twins(&self) {
+        for (place, endpoint) in self.endpoints.iter().enumerate() {
+            let (method, path) = (&endpoint.method, endpoint.path);
+            let mut others = self.endpoints.iter().skip(place + 1);
+            if others.any(|other| other.method == *method && other.path == path) {
+                panic!("there are two routes {method} {path}");
+            }
+        }
+    }
+
     /// Returns the names of the routes' own rate limits.
     pub(super) fn limit_names(&self) -> impl Iterator<Item = &'static str> {
         self.endpoints

@@ -204,3 +204,10 @@ async fn the_only_parameter_of_a_path_is_read_by_whatever_name_it_has() {
 fn a_route_with_two_parameters_does_not_start_with_an_argument_for_the_only_one() {
     drop(Route::<_>::get("/people/{a}/{b}", "x").policy::<()>(Anyone).handle(named));
 }
+
+#[test]
+#[should_panic(expected = "two routes GET /answer")]
+fn an_application_with_the_same_route_twice_does_not_start() {
+    let route = || Route::get("/answer", "answer").policy(Anyone).handle(answers);
+    support::app(Api::new().route(route()).route(route()), &());
+}

@@ -15,6 +15,7 @@ mod stream;
 pub use body::{Body, OptionalBody};
 pub(super) use media_type::{JSON, is_text};
 pub use parameters::{IfMatch, Path, PathId, Query};
+pub(super) use reading::{too_large, unreadable};
 pub use stream::{Csv, MediaType, OctetStream, Stream};
 
 use http::request::Parts;

@@ -126,12 +126,12 @@ impl Reading {
     }
 }
 
-fn too_large(limit: usize) -> Problem {
+pub(in crate::http) fn too_large(limit: usize) -> Problem {
     let detail = format!("This route takes at most {limit} bytes.");
     Problem::new(problem::BODY_TOO_LARGE).detail(detail)
 }
 
-fn unreadable(error: BodyError) -> Problem {
+pub(in crate::http) fn unreadable(error: BodyError) -> Problem {
     match error {
         BodyError::TooSlow => Problem::new(problem::REQUEST_TIMEOUT),
         BodyError::Broken => {

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::http::{BodyError, Problem, RequestBody, problem};
+use crate::http::extract::{too_large, unreadable};
+use crate::http::{Problem, RequestBody};
 
 /// The lender's side: dropping it takes the body back.
 pub(super) struct Loan(Arc<Mutex<Lent>>);
@@ -150,18 +151,4 @@ impl Lent {
 
 fn held(lent: &Mutex<Lent>) -> MutexGuard<'_, Lent> {
     lent.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn too_large(limit: usize) -> Problem {
-    let detail = format!("This route takes at most {limit} bytes.");
-    Problem::new(problem::BODY_TOO_LARGE).detail(detail)
-}
-
-fn unreadable(error: BodyError) -> Problem {
-    match error {
-        BodyError::TooSlow => Problem::new(problem::REQUEST_TIMEOUT),
-        BodyError::Broken => {
-            Problem::new(problem::BAD_REQUEST).detail("The body broke off or is framed wrongly.")
-        }
-    }
 }
