@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
+use rustix::net::listen;
 use rustix::process::umask;
 
 use crate::config::{Environment, FromSetting, Raw, Unfit};
@@ -116,6 +118,11 @@ impl ListenAddresses {
     }
 }
 
+/// Connections that the kernel makes and keeps until they are accepted, as far as its own limit
+/// (`net.core.somaxconn`, 4096 by default) allows. With the 128 of the standard library a burst of
+/// connections makes other clients wait a second, until they try again.
+const BACKLOG: i32 = 4096;
+
 /// A bound socket.
 #[derive(Debug)]
 pub enum Socket {
@@ -183,8 +190,16 @@ impl Socket {
         inherited: &mut InheritedSockets,
     ) -> io::Result<Self> {
         let socket = match address {
-            ListenAddress::Tcp(address) => Self::Tcp(std::net::TcpListener::bind(address)?),
-            ListenAddress::Unix(path) => Self::Unix(bind_unix(path, mode)?, Some(path.clone())),
+            ListenAddress::Tcp(address) => {
+                let listener = std::net::TcpListener::bind(address)?;
+                listen(listener.as_fd(), BACKLOG)?;
+                Self::Tcp(listener)
+            }
+            ListenAddress::Unix(path) => {
+                let listener = bind_unix(path, mode)?;
+                listen(listener.as_fd(), BACKLOG)?;
+                Self::Unix(listener, Some(path.clone()))
+            }
             ListenAddress::Inherited(name) => inherited.find(name.as_deref())?,
         };
         match &socket {
