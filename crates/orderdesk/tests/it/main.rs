@@ -15,6 +15,7 @@ mod cli;
 mod cli_dev;
 mod durability;
 mod edge_connections;
+mod edge_http2;
 mod edge_http;
 mod edge_json;
 mod edge_limits;

@@ -294,6 +294,9 @@ impl<'a> Watch<'a> {
 
 /// Keeps a deadline that lies within the present millisecond from being asked for again at once.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
+/// How often what may stall is looked at within the patience for it: a client is cut off at most this
+/// part of it late.
+const LOOKS_AT_A_STALL: u32 = 4;
 /// How long a client that reads nothing is borne while answers fill half of their memory.
 const UNDER_PRESSURE: Duration = Duration::from_secs(1);
 
@@ -316,7 +319,9 @@ impl Stall {
         let moved = mark.saturating_sub(self.mark);
         if !is_stalled || self.since == 0 || (moved > 0 && moved >= least) {
             *self = Self { since: now.max(1), mark };
-            return Ok(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+            // It may begin right after this look, and counts from it only if the next one is soon.
+            let soon = patience / LOOKS_AT_A_STALL;
+            return Ok(u64::try_from(soon.as_millis()).unwrap_or(u64::MAX));
         }
         left(patience, span).ok_or(Verdict::WriteStalled)
     }
