@@ -16,6 +16,14 @@ use super::metrics::{CloseReason, ConnectionState, OpenConnection};
 /// Bytes that a connection may send besides requests and their bodies: settings, pings, chunk
 /// sizes. What comes on top of it for each request is a head.
 const OVERHEAD: u64 = 256 * 1024;
+/// HTTP/2 frames that a connection may send besides requests and bodies: its settings, priorities of
+/// streams, pings that keep it alive. Enough for one every four seconds of an hour.
+const OVERHEAD_FRAMES: u64 = 1000;
+/// The same for each request: windows, a priority, a reset.
+const OVERHEAD_FRAMES_OF_A_REQUEST: u64 = 8;
+/// Bytes of answers for each of which one more may come: clients that enlarge their windows soonest
+/// (Go's) do so for every 4 KiB, once for the stream and once for the connection.
+const ANSWERED_BYTES_OF_A_FRAME: u64 = 1024;
 /// Requests that a client may give up on without cause, on top of half of all it makes.
 const ABANDONED: u64 = 100;
 /// Most bytes of answers that wait for one client; its next request waits until it has read some.
@@ -136,6 +144,13 @@ impl Activity {
         let answers = self.written.load(Relaxed) / 8;
         let bodies = self.read_of_bodies.load(Relaxed).saturating_mul(2);
         read <= OVERHEAD.saturating_add(heads).saturating_add(answers).saturating_add(bodies)
+    }
+
+    /// Tells whether an honest client may have sent so many frames besides requests and bodies.
+    pub(super) fn may_have_sent_frames(&self, frames: u64) -> bool {
+        let of_requests = self.requests().saturating_mul(OVERHEAD_FRAMES_OF_A_REQUEST);
+        let of_answers = self.written.load(Relaxed) / ANSWERED_BYTES_OF_A_FRAME;
+        frames <= OVERHEAD_FRAMES.saturating_add(of_requests).saturating_add(of_answers)
     }
 
     /// Notes that `bytes` of what was read were a body.

@@ -45,7 +45,7 @@ const HTTP2_UNSEEN_RESETS: usize = 20;
 const HTTP2_MISTAKES: usize = 100;
 
 /// What a client says first when it speaks HTTP/2 (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -96,14 +96,13 @@ impl Shared {
         open.enter(ConnectionState::Idle);
         let activity = Arc::new(Activity::new(open));
         let wire = Wire::new(stream, first, self.app.clone(), Arc::clone(&activity));
-        let wire = TokioIo::new(wire);
         let (app, noted) = (self.app.clone(), Arc::clone(&activity));
         let about = (peer, self.limits.requests_per_connection);
         let service =
             service_fn(move |request| answer(app.clone(), Arc::clone(&noted), request, about));
         match protocol {
             Protocol::Http1 => {
-                let mut connection = self.http1().serve_connection(wire, service);
+                let mut connection = self.http1().serve_connection(TokioIo::new(wire), service);
                 let ending = self.attend(&mut connection, &activity).await;
                 if ending == Ending::Closed(Verdict::HeaderTimeout) && activity.is_reading_head() {
                     let refused = connection.into_parts().io.into_inner().refuse(408);
@@ -111,6 +110,7 @@ impl Shared {
                 }
             }
             Protocol::Http2 => {
+                let wire = TokioIo::new(wire.counting_frames());
                 let mut connection = pin!(self.http2().serve_connection(wire, service));
                 self.attend(&mut connection, &activity).await;
             }

@@ -20,6 +20,7 @@ mod deadline;
 mod documents;
 mod extract;
 mod forwarded;
+mod frames;
 mod guard;
 mod handler;
 mod headers;

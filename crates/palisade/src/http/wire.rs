@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::activity::Activity;
+use super::frames::Frames;
 use super::guard::App;
 use super::unreadable::split_refusal;
 
@@ -27,12 +28,20 @@ pub(super) struct Wire<IO> {
     /// Whether the first line of the present request has come to its end. If a head is too large
     /// before that, it is its address that is too long.
     has_line: bool,
+    /// The frames that have come, on HTTP/2.
+    frames: Option<Frames>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     /// Watches `stream`, of which `first` was read already.
     pub(super) fn new(stream: IO, first: Vec<u8>, app: App, activity: Arc<Activity>) -> Self {
-        Self { stream, app, activity, first, explanation: Vec::new(), has_line: false }
+        let (explanation, has_line, frames) = (Vec::new(), false, None);
+        Self { stream, app, activity, first, explanation, has_line, frames }
+    }
+
+    /// Holds the client to a number of HTTP/2 frames, too.
+    pub(super) fn counting_frames(self) -> Self {
+        Self { frames: Some(Frames::new()), ..self }
     }
 
     /// Writes the answer to a request whose head never came to its end, and ends the stream.
@@ -81,7 +90,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<IO> {
         ready!(self.poll_read_more(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
         self.has_line = self.has_line || new.contains(&b'\n');
-        if new.is_empty() || self.activity.note_read(new.len()) {
+        let frames = self.frames.as_mut().map_or(0, |frames| frames.count(new));
+        let is_fair = self.activity.may_have_sent_frames(frames);
+        if new.is_empty() || (self.activity.note_read(new.len()) && is_fair) {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(Err(io::Error::other("more was sent than requests and their bodies")))
