@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// Milliseconds from 1970-01-01 to the last instant of the year 9999, what RFC 3339 can write.
 const LATEST: i64 = 253_402_300_799_999;
@@ -45,6 +45,13 @@ impl Timestamp {
     /// Returns the seconds since 1970-01-01T00:00:00Z, for what counts in floats.
     pub fn as_secs_f64(self) -> f64 {
         Duration::from_millis(u64::try_from(self.0).unwrap_or_default()).as_secs_f64()
+    }
+
+    /// Writes the moment as HTTP does (RFC 9110, section 5.6.7).
+    pub(crate) fn to_http_date(self) -> String {
+        let moment = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).ok();
+        let written = moment.and_then(|moment| moment.format(&Rfc2822).ok()).unwrap_or_default();
+        written.replace("+0000", "GMT")
     }
 
     /// Reads an RFC 3339 date and time with an offset; digits past the millisecond are dropped,

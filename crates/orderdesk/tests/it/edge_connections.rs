@@ -268,3 +268,100 @@ async fn requests_are_taken_while_the_balancer_is_given_time_to_look() {
     assert!(app.service.ended(PATIENCE).await.success());
     assert!(client.get("/openapi.json").try_send().await.is_err());
 }
+
+#[tokio::test]
+async fn bodies_that_never_come_do_not_take_the_places_of_others() {
+    let app = Setup::default()
+        .setting("limits.in_flight", "16")
+        .setting("server.trusted_proxies", "127.0.0.9/32")
+        .start()
+        .await;
+    let mut holding = Vec::new();
+    for _ in 0..12 {
+        holding.push(held(&app).await);
+    }
+    while counted(&app, r#"palisade_refusals_total{listener="public",reason="in_flight"}"#).await
+        == 0
+    {
+        holding.push(held(&app).await);
+    }
+
+    // Somebody else is served: the rest of the places is not this client's to take.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = socket.connect(app.service.public()).await.unwrap();
+    let request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    assert_eq!(answers(&to_the_end(other, request).await)[0].status, 200);
+}
+
+#[tokio::test]
+async fn idle_connections_give_their_places_to_others() {
+    let app = Setup::default().setting("limits.connections", "4").start().await;
+    let request = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let mut stream = connected(&app).await;
+        stream.write_all(request).await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        idle.push(stream);
+    }
+    // By default an idle connection may stay for a minute.
+    let started = Instant::now();
+    for _ in 0..3 {
+        let mut newcomer = connected(&app).await;
+        newcomer.write_all(request).await.unwrap();
+        let mut first = [0; 12];
+        let served = newcomer.read_exact(&mut first);
+        tokio::time::timeout(PATIENCE, served).await.expect("there was no place").unwrap();
+        idle.push(newcomer);
+    }
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn connections_that_ask_nothing_do_not_delay_the_end() {
+    for grace in ["0s", "1s"] {
+        let mut app = Setup::default()
+            .setting("shutdown.grace", grace)
+            .setting("shutdown.drain", "30s")
+            .start()
+            .await;
+        let mut streams = Vec::new();
+        for bytes in [
+            &b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"[..],
+            b"GET /nothing HTTP/1.1\r\nhost",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        ] {
+            let mut stream = connected(&app).await;
+            stream.write_all(bytes).await.unwrap();
+            streams.push(stream);
+        }
+        streams[0].read_exact(&mut [0; 12]).await.unwrap();
+        streams[2].read_exact(&mut [0; 9]).await.unwrap();
+        let started = Instant::now();
+
+        assert!(app.service.terminate().await.success());
+
+        assert!(started.elapsed() < Duration::from_secs(10), "{grace}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_framed_by_chunks_or_its_length_and_nothing_else() {
+    let app = TestService::start().await;
+    let head = "POST /users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let behind = "0\r\n\r\nGET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    for codings in [
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked, chunked\r\n",
+    ] {
+        let bytes = format!("{head}{codings}\r\n{behind}");
+        let all = answers(&to_the_end(connected(&app).await, bytes.as_bytes()).await);
+        assert_eq!(all.len(), 1, "{codings}: {all:?}");
+        assert_eq!(all[0].status, 400, "{codings}");
+    }
+}

@@ -46,6 +46,23 @@ async fn a_renewal_that_is_half_done_keeps_the_old_certificate_until_it_is_whole
 }
 
 #[tokio::test]
+async fn a_pipe_in_place_of_a_key_is_refused_and_not_waited_for() {
+    let (served, renewed) = (certificate(), certificate());
+    let app = with_certificate(&served).start().await;
+    let key = served.path().join("key.pem");
+
+    std::fs::remove_file(&key).unwrap();
+    let made = tokio::process::Command::new("mkfifo").arg(&key).status().await.unwrap();
+    assert!(made.success());
+    app.service.wait_for_line(|line| line.contains("not a regular file")).await;
+
+    std::fs::remove_file(&key).unwrap();
+    replace(&served, &renewed, ["certificate.pem", "key.pem"]);
+    app.service.wait_for_line(|line| line.contains("the certificate was read again")).await;
+    assert!(trusts(&app, &root(&renewed)).await);
+}
+
+#[tokio::test]
 async fn a_certificate_that_should_have_been_renewed_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let almost_a_year_ago = SystemClock.now().before(Duration::from_secs(360 * 86_400));

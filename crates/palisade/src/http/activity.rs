@@ -242,6 +242,19 @@ impl Drop for Busy {
     }
 }
 
+/// What presses from outside of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    /// Half of the memory for answers is filled with what nobody reads.
+    pub(super) is_pressed: bool,
+    /// Half of the places for connections are taken.
+    pub(super) is_filling: bool,
+    /// All of them are.
+    pub(super) is_full: bool,
+    /// The service ends.
+    pub(super) is_draining: bool,
+}
+
 /// Looks after one connection's deadlines.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
@@ -266,7 +279,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Judges the connection: what is wrong with it, or how long nothing can go wrong.
-    pub(super) fn judge(&mut self, is_pressed: bool) -> Result<Duration, Verdict> {
+    pub(super) fn judge(&mut self, around: Around) -> Result<Duration, Verdict> {
         let (activity, limits, now) = (self.activity, self.limits, self.activity.now());
         if activity.is_abandoning() {
             return Err(Verdict::Abandoning);
@@ -279,13 +292,19 @@ impl<'a> Watch<'a> {
                 0 => (limits.header_timeout.min(limits.idle_timeout), Verdict::HeaderTimeout),
                 _ => (limits.idle_timeout, Verdict::Idle),
             };
+            // Others wait for the place, or the service for its end.
+            let is_in_the_way = around.is_full || around.is_draining;
+            let most = if is_in_the_way { UNDER_PRESSURE } else { Duration::MAX };
+            let allowed = allowed.min(most);
             rest = rest.min(left(allowed, idle).ok_or(verdict)?);
             if head_since > 0 {
                 let waited = now.saturating_sub(head_since - 1);
-                rest = rest.min(left(limits.header_timeout, waited).ok_or(Verdict::HeaderTimeout)?);
+                rest = rest.min(
+                    left(limits.header_timeout.min(most), waited).ok_or(Verdict::HeaderTimeout)?,
+                );
             }
         }
-        let patience = if is_pressed { UNDER_PRESSURE } else { limits.write_timeout };
+        let patience = if around.is_pressed { UNDER_PRESSURE } else { limits.write_timeout };
         let patience = patience.min(limits.write_timeout);
         let (written, sent) = (activity.written.load(Relaxed), activity.sent.load(Relaxed));
         let is_blocked = activity.is_blocked.load(Relaxed);
@@ -303,6 +322,8 @@ impl<'a> Watch<'a> {
         }
         // What begins after this look cannot be over before the shortest of all limits.
         let shortest = limits.header_timeout.min(limits.idle_timeout).min(limits.write_timeout);
+        let is_hurried = around.is_pressed || around.is_filling || around.is_draining;
+        let shortest = if is_hurried { shortest.min(UNDER_PRESSURE) } else { shortest };
         Ok(Duration::from_millis(rest).min(shortest).max(LEAST_WAIT))
     }
 }
@@ -312,7 +333,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(1);
 /// How often what may stall is looked at within the patience for it: a client is cut off at most this
 /// part of it late.
 const LOOKS_AT_A_STALL: u32 = 4;
-/// How long a client that reads nothing is borne while answers fill half of their memory.
+/// How long a client that reads nothing is borne while answers fill half of their memory, and one
+/// that asks nothing while there is no place for others or the service ends.
 const UNDER_PRESSURE: Duration = Duration::from_secs(1);
 
 /// Returns the milliseconds that are left of `allowed`; `None` when it is over.

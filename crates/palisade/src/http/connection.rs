@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::activity::{Activity, Verdict, Watch};
 use super::guard::App;
+use super::host::is_plainly_framed;
 use super::linger::Rest;
 use super::metrics::{CloseReason, ConnectionState, OpenConnection};
 use super::payload::{RequestBody, Sending};
@@ -143,11 +144,13 @@ impl Shared {
                 }
                 if !attended.is_draining && draining.as_mut().poll(context).is_ready() {
                     attended.is_draining = true;
+                    // To be judged again, and in less time.
+                    attended.is_registered = false;
                     activity.ends_because(CloseReason::Draining);
                     Pin::new(&mut *connection).retire();
                     continue;
                 }
-                match watch.judge(self.app.is_pressed()) {
+                match watch.judge(self.around(attended.is_draining)) {
                     Ok(wait) => timer.as_mut().reset((Instant::now() + wait).into()),
                     Err(verdict @ (Verdict::Aged | Verdict::Worn)) => {
                         activity.ends_because(verdict.reason());
@@ -205,7 +208,9 @@ impl Attended {
     /// themselves once they were polled, so that most wake-ups need not poll them again.
     fn has_news(&mut self, timer: &Pin<&mut Sleep>, lifecycle: &Lifecycle) -> bool {
         let is_first = !std::mem::replace(&mut self.is_registered, true);
-        let drains = !self.is_draining && lifecycle.phase() == Phase::Draining;
+        // On the way there, too: the change to it was waited for and has to be waited for again.
+        let drains =
+            !self.is_draining && matches!(lifecycle.phase(), Phase::Leaving | Phase::Draining);
         is_first || drains || timer.is_elapsed()
     }
 }
@@ -222,6 +227,7 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let (is_http1, asks_first) =
         (parts.version <= Version::HTTP_11, parts.headers.contains_key(EXPECT));
+    let is_framed_oddly = !is_plainly_framed(&parts.headers);
     let (body, arrival) = RequestBody::network(body, &activity);
     let request = http::Request::from_parts(parts, body);
     let mut response = app.answer(request, peer, &activity).await;
@@ -237,7 +243,7 @@ async fn answer(
             is_over
         }
     };
-    let is_last = !is_whole || activity.requests() >= most_requests;
+    let is_last = !is_whole || is_framed_oddly || activity.requests() >= most_requests;
     if is_http1 && is_last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
@@ -27,6 +27,8 @@ use super::extract::BodyLimits;
 use super::headers::Headers;
 use super::host::check_host;
 use super::metrics::{ConnectionState, Decision, EdgeMetrics, Listener, Refusal};
+use super::payload::PIECE;
+use super::places::{Place, Places};
 use super::proxies::TrustedProxies;
 use super::rate::{AddressPrefix, RateLimiter};
 use super::request_id::RequestId;
@@ -35,6 +37,7 @@ use super::{
     AccountBudget, AnswerBody, Api, Lifecycle, Phase, Problem, Request, RequestBody, Response,
     problem,
 };
+use crate::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{MetricError, Metrics};
 use crate::telemetry::{self, AccessLine};
 
@@ -86,6 +89,8 @@ struct Inner {
     metrics: EdgeMetrics,
     per_ip: Option<Limit>,
     per_account: AccountBudget,
+    /// Requests in flight of each client, counted while there are many in all.
+    shares: Places,
     unsent: AtomicUsize,
 }
 
@@ -133,6 +138,7 @@ impl App {
             settings,
             lifecycle,
             metrics,
+            shares: Places::default(),
             unsent: AtomicUsize::new(0),
         })))
     }
@@ -157,12 +163,19 @@ impl App {
         let client = client_address(peer, &parts.headers, &self.0.settings.trusted_proxies);
         let context = Context { id, started, client, activity };
         let (method, is_http1) = (parts.method.clone(), parts.version <= Version::HTTP_11);
-        let mut found = None;
+        let mut attempt =
+            Attempt { app: self, context: &context, method: &method, found: None, is_over: false };
         let outcome = match self.check(&parts) {
-            Ok(()) => self.dispatch(&context, parts, body, &mut found).await,
+            Ok(()) => self.dispatch(&context, parts, body, &mut attempt.found).await,
             Err(problem) => Err(problem),
         };
         let mut response = match outcome {
+            // Many answers may have been made since this one's request was let in.
+            Ok(response) if !self.has_room_for(&response) => {
+                let detail = "What the request asked for may have happened.";
+                let problem = Problem::overloaded().detail(detail);
+                self.refusal(&self.refuse(Refusal::Unsent, problem), &context.id)
+            }
             Ok(response) => response,
             Err(problem) => self.refusal(&problem, &context.id),
         };
@@ -171,21 +184,36 @@ impl App {
         }
         let is_last = is_http1 && self.0.lifecycle.phase() == Phase::Draining;
         self.0.headers.complete(response.headers_mut(), &context.id, is_last);
-        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        attempt.is_over = true;
+        let found = attempt.found;
+        drop(attempt);
+        self.note(&context, &method, found, response.status().as_u16());
+        response
+    }
+
+    /// Counts an answer and writes its line to the log.
+    fn note(&self, context: &Context<'_>, method: &Method, found: Option<&Mounted>, status: u16) {
+        let duration = context.started.elapsed();
         let metrics = &self.0.metrics;
         let (route, counted) = match found {
-            Some(route) => (route.template, metrics.route(route.number).of(&method)),
-            None => (NO_ROUTE, metrics.unrouted(&method)),
+            Some(route) => (route.template, metrics.route(route.number).of(method)),
+            None => (NO_ROUTE, metrics.unrouted(method)),
         };
         counted.observe(status, duration);
         telemetry::access(&AccessLine {
             request_id: context.id.as_str(),
-            method: method_name(&method),
+            method: method_name(method),
             route,
             status,
             duration,
         });
-        response
+    }
+
+    /// Tells whether there is memory for an answer that its client may not read.
+    fn has_room_for(&self, response: &Response) -> bool {
+        let length = response.body().length().unwrap_or(0);
+        let unsent = self.0.unsent.load(Relaxed).saturating_add(length);
+        length <= PIECE || unsent <= self.0.settings.unsent_bytes
     }
 
     /// Tells whether the word of `peer` is taken for whom it asks.
@@ -233,6 +261,9 @@ impl App {
         let mut response = problem.render(id.as_str());
         self.0.headers.complete(response.headers_mut(), &id, true);
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if let Ok(now) = HeaderValue::from_str(&SystemClock.now().to_http_date()) {
+            response.headers_mut().insert(DATE, now);
+        }
 
         let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
         for (name, value) in response.headers() {
@@ -297,6 +328,7 @@ impl App {
         if place.number() > settings.in_flight {
             return Err(self.refuse(Refusal::InFlight, Problem::overloaded()));
         }
+        let _share = self.share_of(context.client, place.number())?;
         let (route, parameters) = match self.0.routes.find(&parts.method, parts.uri.path()) {
             Lookup::Found(route, parameters) => (route, parameters),
             Lookup::NotFound => return Err(Problem::not_found()),
@@ -341,6 +373,17 @@ impl App {
         }
     }
 
+    /// Takes a request's place among those of its client once there are many in all, so that no
+    /// client takes them all, such as with bodies that it never sends. Below that nobody counts.
+    fn share_of(&self, client: ClientAddress, all: usize) -> Result<Option<Place>, Problem> {
+        let most = self.0.settings.in_flight;
+        if all <= most / 4 || self.is_proxy(client.0) {
+            return Ok(None);
+        }
+        let share = self.0.shares.take(client.0, (most / 8).max(1));
+        share.map(Some).ok_or_else(|| self.refuse(Refusal::InFlight, Problem::overloaded()))
+    }
+
     /// Counts the request against the shared limit and the route's own.
     fn check_rate(&self, context: &Context<'_>, route: &Mounted) -> Result<(), Problem> {
         let client = AddressPrefix::of(context.client.0);
@@ -364,6 +407,26 @@ impl App {
     }
 }
 
+/// A request that is being answered. If its client goes away before, that is told like an answer.
+struct Attempt<'a> {
+    app: &'a App,
+    context: &'a Context<'a>,
+    method: &'a Method,
+    found: Option<&'a Mounted>,
+    is_over: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.app.0.metrics.refused(Refusal::Abandoned);
+            self.app.note(self.context, self.method, self.found, CLIENT_WENT_AWAY);
+        }
+    }
+}
+
+/// What stands for an answer in the log when nobody was there to be answered, as in nginx's.
+const CLIENT_WENT_AWAY: u16 = 499;
 const NO_ROUTE: &str = "none";
 const PER_IP: &str = "per_ip";
 const PER_ACCOUNT: &str = "per_account";

@@ -2,19 +2,22 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version};
 
 use super::{Problem, problem};
 
 /// Longest name that DNS knows (RFC 1035, section 2.3.4).
 const LONGEST_HOST: usize = 255;
 
-/// Refuses a request without exactly one well-formed host (RFC 9112, section 3.2; RFC 9113,
+/// Refuses a request whose body is framed oddly, and one without exactly one well-formed host (RFC 9112, section 3.2; RFC 9113,
 /// section 8.3.1).
 pub(super) fn check_host(parts: &http::request::Parts) -> Result<(), Problem> {
     let refuse = |detail: &'static str| Err(Problem::new(problem::BAD_REQUEST).detail(detail));
+    if !is_plainly_framed(&parts.headers) {
+        return refuse("Transfer-Encoding may only be chunked.");
+    }
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
@@ -32,6 +35,17 @@ pub(super) fn check_host(parts: &http::request::Parts) -> Result<(), Problem> {
         }
         (Some(Ok(host)), _) if is_host(host) => Ok(()),
         (Some(_), _) => refuse("The Host header is malformed."),
+    }
+}
+
+/// Tells whether a body that is not framed by its length is framed by `chunked` and nothing else
+/// (RFC 9112, section 6.1): what is before it would be left to who reads next.
+pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
     }
 }
 

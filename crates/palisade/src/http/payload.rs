@@ -181,7 +181,7 @@ impl AnswerBody {
 
 /// Most bytes that are handed to the connection at a time, so that a client which reads nothing
 /// is noticed by what is left.
-const PIECE: usize = 16 * 1024;
+pub(super) const PIECE: usize = 16 * 1024;
 
 impl Body for AnswerBody {
     type Data = Bytes;
@@ -228,6 +228,9 @@ fn exact(length: usize) -> SizeHint {
 pub(super) struct Sending {
     body: AnswerBody,
     left: usize,
+    /// Of these, what was handed over. It counts as sent once more is asked for: on HTTP/2 a piece
+    /// is taken before there is room for it.
+    lent: usize,
     busy: Busy,
     app: App,
 }
@@ -240,7 +243,7 @@ impl Sending {
             busy.activity().note_unsent(left);
             app.note_unsent(left);
         }
-        Self { body, left, busy, app }
+        Self { body, left, lent: 0, busy, app }
     }
 
     fn release(&mut self, bytes: usize) {
@@ -267,14 +270,17 @@ impl Body for Sending {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let lent = std::mem::take(&mut self.lent);
+        if lent > 0 {
+            self.busy.activity().note_sent(lent);
+            if self.body.length().is_some() {
+                self.release(lent);
+            }
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            self.busy.activity().note_sent(length);
-            self.app.note_sent(length);
-            if self.body.length().is_some() {
-                self.release(length);
-            }
+            self.lent = frame.data_ref().map_or(0, Bytes::len);
+            self.app.note_sent(self.lent);
         }
         Poll::Ready(frame)
     }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::activity::Around;
 use super::connection::{Protocol, recognise};
 use super::guard::App;
 use super::listen::{Accepted, Listener, Socket};
@@ -51,6 +52,9 @@ pub struct ConnectionLimits {
 
 /// Pause after the process ran out of file descriptors, so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of answers that the kernel keeps for one connection, of which it makes twice as much.
+/// Left to itself it keeps up to some MiB for a client that reads nothing, which nobody counts.
+const SEND_BUFFER: usize = 128 * 1024;
 /// How often the log says that connections cannot be accepted.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -150,6 +154,7 @@ impl Shared {
                 // So that the kernel, too, gives up on what nobody acknowledges; later than we
                 // do, who can say why.
                 let patience = u32::try_from(self.limits.write_timeout.as_millis() * 2);
+                set_socket_send_buffer_size(stream.as_fd(), SEND_BUFFER).ok();
                 set_tcp_user_timeout(stream.as_fd(), patience.unwrap_or(u32::MAX)).ok();
                 self.serve_stream(stream, peer, open).await;
             }
@@ -208,6 +213,17 @@ impl Shared {
 
     fn metrics(&self) -> &Arc<ConnectionMetrics> {
         self.app.metrics().connections()
+    }
+
+    /// Tells what presses on connections.
+    pub(super) fn around(&self, is_draining: bool) -> Around {
+        let free = self.slots.available_permits();
+        Around {
+            is_pressed: self.app.is_pressed(),
+            is_filling: free < self.limits.connections / 2,
+            is_full: free == 0,
+            is_draining,
+        }
     }
 
     pub(super) fn lifecycle(&self) -> &Lifecycle {

@@ -101,7 +101,8 @@ crate::settings! {
         /// Longest time from a request's head to its answer.
         pub request_timeout: Duration = Duration::from_secs(30),
             in Duration::from_millis(100)..=Duration::from_secs(600);
-        /// Longest time that a connection may stay open without a request.
+        /// Longest time that a connection may stay open without a request. While there is no place
+        /// for others it is a second.
         pub idle_timeout: Duration = Duration::from_secs(60),
             in Duration::from_millis(100)..=Duration::from_secs(3600);
         /// Longest time that a client may read nothing of its answer, or less than the speed below.
@@ -120,7 +121,8 @@ crate::settings! {
         /// Most connections at a time from one IPv4 address or one IPv6 /64; further ones are
         /// closed. What `trusted_proxies` names speaks for many and has no such limit.
         pub connections_per_ip: usize = 256, in 1..=1_000_000;
-        /// Most requests that are worked on at a time; further ones are answered 503 at once.
+        /// Most requests that are worked on at a time; further ones are answered 503 at once. Once a
+        /// quarter is taken, one address may have an eighth.
         pub in_flight: usize = 1024, in 1..=1_000_000;
         /// Most memory for answers that wait for their clients to read them. Above half of it,
         /// clients that read nothing are cut off after a second; above all of it, requests are

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::activity::Activity;
 use super::frames::Frames;
 use super::guard::App;
+use super::metrics::CloseReason;
 use super::unreadable::split_refusal;
 
 /// A stream that is watched.
@@ -123,6 +124,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
             431 if !self.has_line => 414,
             status => status,
         };
+        self.activity.ends_because(CloseReason::Unreadable);
         self.explanation = self.app.explain(status);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -184,6 +184,23 @@ async fn a_place_among_the_requests_in_flight_is_given_back() {
     assert_eq!(get(&app, "/answer").await.0, 200, "a client that went away gives its place back");
 }
 
+#[tokio::test]
+async fn a_request_whose_client_goes_away_is_counted_like_an_answer() {
+    let metrics = Metrics::new();
+    let api = Api::new().route(Route::get("/never", "never").policy(Anyone).handle(never));
+    let edge = LimitsSection::default().public_edge(&ServerSection::default(), Throttle::Off);
+    let app = App::new(api, &(), edge, Lifecycle::new(), &metrics).unwrap();
+
+    let given_up = tokio::time::timeout(Duration::from_millis(20), get(&app, "/never")).await;
+
+    assert!(given_up.is_err());
+    let text = metrics.render().unwrap();
+    let abandoned = r#"palisade_refusals_total{listener="public",reason="abandoned"} 1"#;
+    let answered = r#"route="/never",status_class="4xx"} 1"#;
+    assert!(text.contains(abandoned) && text.contains(answered), "{text}");
+    assert!(text.contains(r#"http_requests_in_flight{listener="public"} 0"#), "{text}");
+}
+
 async fn named(Path(name): Path<Line<1, 5>>) -> Result<Json<Line<1, 5>>, Problem> {
     Ok(Json(name))
 }

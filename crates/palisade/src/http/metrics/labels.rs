@@ -54,6 +54,8 @@ crate::label! {
         Unsent = "unsent",
         /// The time for the whole request was over.
         Deadline = "deadline",
+        /// The client went away before its answer was there.
+        Abandoned = "abandoned",
         /// The body is larger than the route takes.
         BodyTooLarge = "body_too_large",
         /// The body came too slowly.

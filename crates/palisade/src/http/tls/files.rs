@@ -1,11 +1,12 @@
 //! Certificate and key in two files: read, judged, and blamed by name.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use rustls::InconsistentKeys;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,8 +105,18 @@ impl Identity {
     }
 }
 
+#[expect(clippy::as_conversions, reason = "a flag of the system, which fits")]
+const NONBLOCKING: i32 = OFlags::NONBLOCK.bits() as i32;
+
 fn open(file: &Path) -> Result<File, TlsError> {
-    File::open(file).map_err(|cause| unreadable(file, cause))
+    // Without waiting for the other end of a pipe; what is opened is judged, not the path.
+    let opened = OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(file);
+    let opened = opened.map_err(|cause| unreadable(file, cause))?;
+    match opened.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(opened),
+        Ok(_) => Err(unreadable(file, std::io::Error::other("it is not a regular file"))),
+        Err(cause) => Err(unreadable(file, cause)),
+    }
 }
 
 /// Reads a whole file into memory that is wiped afterwards.
