@@ -17,7 +17,7 @@ import time
 from floods import BY_NAME
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, SettingsFrame
 from service import ATTACKER
 
 PAUSE = 0.1
@@ -38,10 +38,11 @@ class Peer:
             context.set_alpn_protocols(["h2"])
             self.stream = context.wrap_socket(self.stream, server_hostname="127.0.0.1")
         self.reads = flood.reads
-        self.http = H2Connection(H2Configuration(client_side=True))
-        self.http.local_settings.update(flood.settings)
-        self.http.initiate_connection()
-        self.stream.sendall(self.http.data_to_send())
+        http = H2Connection(H2Configuration(client_side=True))
+        http.initiate_connection()
+        # h2 keeps to its own defaults until it is answered; a flood does not wait.
+        own = SettingsFrame(0, settings=flood.settings).serialize() if flood.settings else b""
+        self.stream.sendall(http.data_to_send() + own)
         self.said = bytearray()
         self.stream.setblocking(False)
 

