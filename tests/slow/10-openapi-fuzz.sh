@@ -5,6 +5,7 @@
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+export PYTHONPATH="$here/building"
 root="$(cd "$here/../.." && pwd)"
 tools="${CARGO_TARGET_DIR:-$root/target}/tools/openapi-fuzz"
 

@@ -7,7 +7,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 main() {
-    export PYTHONPATH="$here/under_attack"
+    export PYTHONPATH="$here/under_attack:$here/building"
     case " $* " in
         *" --help "* | *" -h "*) exec python3 "$here/slow_clients/check.py" --help ;;
     esac

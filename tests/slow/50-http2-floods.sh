@@ -7,7 +7,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 tools="${CARGO_TARGET_DIR:-$root/target}/tools/http2-floods"
-export PYTHONPATH="$here/under_attack"
+export PYTHONPATH="$here/under_attack:$here/building"
 
 # A virtual environment of its own, made again when the pins change.
 install() {

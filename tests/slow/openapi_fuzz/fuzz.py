@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 
+from building import build
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -68,21 +70,6 @@ def read_options():
         "--binary", type=pathlib.Path, help="attack this program instead of building one"
     )
     return parser.parse_args()
-
-
-def build(release):
-    """Builds the program and returns its path, as cargo tells it."""
-    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "-p", "orderdesk"]
-    command += ["--release"] if release else []
-    command += ["--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode != 0:
-        stop("orderdesk does not build")
-    for line in built.stdout.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "orderdesk":
-            return pathlib.Path(message["executable"])
-    stop("cargo built no orderdesk program")
 
 
 def attack(caller, binary, options):

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 
+from building import build
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 RESULTS = TARGET / "tls-scan"
@@ -54,21 +56,6 @@ def read_options():
         "--binary", type=pathlib.Path, help="scan this program instead of building one"
     )
     return parser.parse_args()
-
-
-def build(release):
-    """Builds the program and returns its path, as cargo tells it."""
-    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "-p", "orderdesk"]
-    command += ["--release"] if release else []
-    command += ["--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode != 0:
-        stop("orderdesk does not build")
-    for line in built.stdout.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "orderdesk":
-            return pathlib.Path(message["executable"])
-    stop("cargo built no orderdesk program")
 
 
 def make_certificates(folder):

@@ -15,6 +15,8 @@ import threading
 import time
 import urllib.request
 
+from building import build
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 ATTACKER, SECOND = "127.0.0.1", "127.0.0.2"
@@ -47,15 +49,7 @@ def program(options):
     """Returns the path of the program; builds it, as cargo tells where, unless one is given."""
     if options.binary:
         return options.binary.resolve()
-    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "-p", "orderdesk"]
-    command += [] if options.debug else ["--release"]
-    command += ["--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode == 0:
-        for message in map(json.loads, built.stdout.splitlines()):
-            if message.get("executable") and message["target"]["name"] == "orderdesk":
-                return pathlib.Path(message["executable"])
-    raise Failed("orderdesk does not build")
+    return build(release=not options.debug)
 
 
 def raise_descriptors():

@@ -171,7 +171,7 @@ impl App {
         };
         let mut response = match outcome {
             // Many answers may have been made since this one's request was let in.
-            Ok(response) if !self.has_room_for(&response) => {
+            Ok(response) if method != Method::HEAD && !self.has_room_for(&response) => {
                 let detail = "What the request asked for may have happened.";
                 let problem = Problem::overloaded().detail(detail);
                 self.refusal(&self.refuse(Refusal::Unsent, problem), &context.id)

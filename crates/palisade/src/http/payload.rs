@@ -1,6 +1,7 @@
 //! Bodies on their way in and out.
 //!
-//! A request's body keeps to its pace, and leaves what nobody read to the connection. An answer's body counts as unsent until the connection took it.
+//! A request's body keeps to its pace, and leaves what nobody read to the connection. An
+//! answer's body counts as unsent until the connection took it.
 
 use std::fmt;
 use std::pin::Pin;
