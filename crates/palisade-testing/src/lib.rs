@@ -28,17 +28,20 @@
 //! | [`Finished`] | a program that ran to its end: exit status and output |
 //! | [`Client`] | requests over HTTP/1.1 or HTTP/2, with TLS and one trusted root, to loopback only |
 //! | [`Reply`] | an answer with assertions that show the request when they fail |
+//! | [`Markers`] | secrets to look for in what a service left behind |
 //! | [`raw`] | bytes as they are, for requests that no client would send |
 
 mod client;
 mod fail;
+mod markers;
+mod output;
 mod program;
 mod raw;
 mod reply;
 mod service;
-mod stderr;
 
 pub use client::{Call, Client, Connection};
+pub use markers::Markers;
 pub use program::{Finished, Program};
 pub use raw::raw;
 pub use reply::Reply;

@@ -80,7 +80,7 @@ impl Program {
     pub async fn try_start(self) -> anyhow::Result<Service> {
         let folder = self.folder()?;
         let mut command = self.command(&folder);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().with_context(|| self.cannot_run())?;
 
         Service::adopt(child, folder, self.name()).await

@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::process::Child;
 
 use crate::fail::fail;
+use crate::output::Output;
 use crate::program::{Folder, Program};
-use crate::stderr::Stderr;
 
 /// The real program as a child process; killed when dropped.
 ///
@@ -24,7 +24,8 @@ pub struct Service {
     pid: u32,
     public: SocketAddr,
     admin: SocketAddr,
-    stderr: Stderr,
+    stdout: Output,
+    stderr: Output,
     folder: Folder,
 }
 
@@ -41,12 +42,13 @@ impl Service {
         name: String,
     ) -> anyhow::Result<Self> {
         let pid = child.id().context("the child has no process id")?;
-        let mut stderr = Stderr::read(child.stderr.take().context("standard error is not piped")?);
+        let stdout = Output::read(child.stdout.take().context("standard output is not piped")?);
+        let mut stderr = Output::read(child.stderr.take().context("standard error is not piped")?);
 
         let heard = tokio::time::timeout(START, stderr.find(Listening::read)).await;
         let problem = match heard {
             Ok(Some(Listening { public, admin })) => {
-                return Ok(Self { child, pid, public, admin, stderr, folder });
+                return Ok(Self { child, pid, public, admin, stdout, stderr, folder });
             }
             Ok(None) => match tokio::time::timeout(STOP, child.wait()).await {
                 Ok(status) => format!("ended before it listened ({})", status?),
@@ -82,6 +84,11 @@ impl Service {
     /// Returns what the service has said on standard error so far, at most the last 4 MiB.
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// Returns what the service has said on standard output so far, at most the last 4 MiB.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
     }
 
     /// Waits, at most 20 s, for a line on standard error, past ones included.
@@ -134,12 +141,22 @@ impl Service {
     pub async fn ended(&mut self, deadline: Duration) -> ExitStatus {
         match tokio::time::timeout(deadline, self.child.wait()).await {
             Ok(Ok(status)) => {
+                self.stdout.close().await;
                 self.stderr.close().await;
                 status
             }
             Ok(Err(error)) => fail(format_args!("the service cannot be waited for: {error}")),
             Err(_) => fail(format_args!("still running after {deadline:?}:\n{}", self.stderr())),
         }
+    }
+
+    /// Sends SIGABRT, as a crash does to itself, and waits for the end.
+    ///
+    /// # Panics
+    /// When the process cannot be waited for.
+    pub async fn crash(&mut self) -> ExitStatus {
+        self.signal(Signal::ABORT);
+        self.ended(STOP).await
     }
 
     /// Sends a signal unless the process has been waited for and its id may be another's.

@@ -1,4 +1,4 @@
-//! What a child has said on standard error: read in the background, kept within a bound.
+//! What a child has said on standard output or error: read in the background, kept within a bound.
 //!
 //! The oldest lines are forgotten first; a reader is told how many.
 
@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 
 /// The lines so far, and the task that adds to them.
 #[derive(Debug)]
-pub(crate) struct Stderr {
+pub(crate) struct Output {
     lines: Arc<Mutex<Lines>>,
     changes: watch::Receiver<()>,
     reader: JoinHandle<()>,
 }
 
-impl Stderr {
+impl Output {
     /// Starts to read `source` on a task of its own.
     pub(crate) fn read(source: impl AsyncRead + Unpin + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Lines::default()));
@@ -60,7 +60,7 @@ impl Stderr {
     }
 }
 
-impl Drop for Stderr {
+impl Drop for Output {
     fn drop(&mut self) {
         self.reader.abort();
     }
@@ -153,13 +153,13 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_found_whether_it_came_before_or_after_the_question() {
         let (ours, theirs) = tokio::io::duplex(64);
-        let stderr = Stderr::read(theirs);
+        let output = Output::read(theirs);
 
         let question = tokio::spawn(async move {
-            let early = stderr.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
-            let again = stderr.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
-            let late = stderr.find(|line| line.strip_prefix("two ").map(str::to_owned)).await;
-            let never = stderr.find(|line| line.strip_prefix("three ").map(str::to_owned)).await;
+            let early = output.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
+            let again = output.find(|line| line.strip_prefix("one ").map(str::to_owned)).await;
+            let late = output.find(|line| line.strip_prefix("two ").map(str::to_owned)).await;
+            let never = output.find(|line| line.strip_prefix("three ").map(str::to_owned)).await;
             [early, again, late, never]
         });
         write(ours, b"one a\nnoise\ntwo b").await;
