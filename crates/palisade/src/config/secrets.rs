@@ -4,7 +4,7 @@
 //! in force. No message here ever holds a secret.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Environment;
@@ -72,7 +72,7 @@ pub enum SecretError {
         fault: FileFault,
     },
     /// The variable `<NAME>_FILE` names a file that is not there.
-    #[error("the secret {name}: {name}_FILE names {}, and there is no such file", .path.display())]
+    #[error("the secret {name}: {name}_FILE names {}, and there is no such file", shown(.path))]
     NoSuchFile {
         /// The secret's name.
         name: String,
@@ -98,6 +98,22 @@ pub enum SecretError {
         /// Its words, which must not hold the secret.
         message: String,
     },
+}
+
+/// Longest last part of a path that is shown; a key has at least 32 random bytes.
+const LONGEST_SHOWN: usize = 31;
+
+/// Returns the path as a message can show it: not where the variable may hold the secret itself,
+/// which is how `NAME_FILE` and `NAME` are mixed up.
+fn shown(path: &Path) -> String {
+    let is_short = path.file_name().is_some_and(|name| name.len() <= LONGEST_SHOWN);
+    let is_path = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
+    if is_short && is_path {
+        return path.display().to_string();
+    }
+    "something that is no absolute path, or has a long name, and is not shown because it may be \
+     the secret itself"
+        .to_owned()
 }
 
 /// Something that may have a secret.
@@ -192,11 +208,9 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
-
-    use super::*;
 
     fn put(path: &Path, content: &str, mode: u32) {
         std::fs::write(path, content).expect("a file");
@@ -264,6 +278,24 @@ mod tests {
         assert!(matches!(open, Err(SecretError::File { .. })), "{open:?}");
         let allowed = Secrets::danger_allow_secret_file_mode(&environment).find("API_KEY");
         assert!(matches!(allowed, Ok(Some(_))), "{allowed:?}");
+    }
+
+    #[test]
+    fn a_secret_where_the_path_of_its_file_belongs_is_not_repeated() {
+        for secret in [
+            "7esd3OU1Ujxfepzd9Oyo369wgNXbDffw67Cr9jG5544",
+            "/esd3OU1Ujxfepzd9Oyo369wgNXbDffw67Cr9jG5544",
+        ] {
+            let environment = environment_with("API_KEY_FILE", Path::new(secret));
+            let refused = Secrets::of(&environment).find("API_KEY").expect_err("none").to_string();
+            assert!(
+                refused.contains("API_KEY_FILE names") && !refused.contains("esd3"),
+                "{refused}"
+            );
+        }
+        let environment = environment_with("API_KEY_FILE", Path::new("/run/secrets/api-key"));
+        let refused = Secrets::of(&environment).find("API_KEY").expect_err("none").to_string();
+        assert!(refused.contains("/run/secrets/api-key"), "{refused}");
     }
 
     #[test]
