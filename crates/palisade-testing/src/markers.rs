@@ -57,8 +57,18 @@ impl Markers {
     /// Returns `NAME as FORM` of every secret that `sink` holds, each once, in order of place.
     pub fn found_in(&self, sink: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
+        let mut may_begin = vec![false; 1 << 16];
+        for start in self.by_start.keys() {
+            if let Some(may_begin) = may_begin.get_mut(pair(start)) {
+                *may_begin = true;
+            }
+        }
         for at in 0..sink.len() {
             let rest = sink.get(at..).unwrap_or_default();
+            // A program has a hundred megabytes, and a look into the map costs fifty times this.
+            if may_begin.get(pair(rest)) != Some(&true) {
+                continue;
+            }
             let Some(candidates) = start(rest).and_then(|start| self.by_start.get(&start)) else {
                 continue;
             };
@@ -89,6 +99,12 @@ fn start(bytes: &[u8]) -> Option<[u8; WINDOW]> {
     let mut start: [u8; WINDOW] = bytes.get(..WINDOW)?.try_into().ok()?;
     start.make_ascii_lowercase();
     Some(start)
+}
+
+/// Returns the first two bytes as a number, ASCII letters in lower case.
+fn pair(bytes: &[u8]) -> usize {
+    let [first, second] = [bytes.first(), bytes.get(1)].map(|byte| byte.copied().unwrap_or(0));
+    usize::from(u16::from_be_bytes([first.to_ascii_lowercase(), second.to_ascii_lowercase()]))
 }
 
 /// Returns the ways to write `secret`: a name, the bytes, and whether the case of letters is free.
