@@ -115,8 +115,10 @@ fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>, bool)> {
         ("URL encoding", percent(secret, |byte| byte.is_ascii_alphanumeric()), true),
         ("URL encoding", percent(secret, is_unreserved), true),
         ("a form field", form_field(secret), true),
-        ("a list of bytes", list(secret, ", "), false),
-        ("a list of bytes", list(secret, ","), false),
+        ("a list of bytes", list(secret, ", ", |byte| byte.to_string()), false),
+        ("a list of bytes", list(secret, ",", |byte| byte.to_string()), false),
+        ("a list of bytes", list(secret, ", ", |byte| format!("{byte:02x}")), true),
+        ("a list of bytes", list(secret, ", ", |byte| format!("{byte:x}")), true),
         ("UTF-16", secret.iter().flat_map(|byte| [*byte, 0]).collect(), false),
         ("backwards", secret.iter().rev().copied().collect(), false),
     ];
@@ -166,8 +168,8 @@ fn escaped(byte: u8) -> Vec<u8> {
     format!("%{byte:02X}").into_bytes()
 }
 
-fn list(secret: &[u8], separator: &str) -> Vec<u8> {
-    let numbers: Vec<String> = secret.iter().map(u8::to_string).collect();
+fn list(secret: &[u8], separator: &str, written: impl Fn(&u8) -> String) -> Vec<u8> {
+    let numbers: Vec<String> = secret.iter().map(written).collect();
     numbers.join(separator).into_bytes()
 }
 
