@@ -46,6 +46,8 @@ pub(super) struct Activity {
     written: AtomicU64,
     /// Whether the stream takes nothing more at the moment.
     is_blocked: AtomicBool,
+    /// Whether what is about to be written holds a piece of a body that ends a line.
+    ends_line: AtomicBool,
     unsent: AtomicUsize,
     sent: AtomicU64,
     room: Notify,
@@ -104,6 +106,7 @@ impl Activity {
             read_of_bodies: AtomicU64::new(0),
             written: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
+            ends_line: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             room: Notify::new(),
@@ -168,6 +171,19 @@ impl Activity {
         if self.is_blocked.load(Relaxed) != is_blocked {
             self.is_blocked.store(is_blocked, Relaxed);
         }
+    }
+
+    /// Notes whether a piece of a body that ends a line is on its way to the stream. Only such a one
+    /// can read like a refusal of the parser.
+    pub(super) fn note_line_end(&self, is_on_its_way: bool) {
+        if self.ends_line.load(Relaxed) != is_on_its_way {
+            self.ends_line.store(is_on_its_way, Relaxed);
+        }
+    }
+
+    /// Tells whether what is written may hold a piece of a body that ends a line.
+    pub(super) fn may_write_line_end(&self) -> bool {
+        self.ends_line.load(Relaxed)
     }
 
     /// Notes that an answer of `bytes` waits to be sent.

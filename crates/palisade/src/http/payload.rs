@@ -280,7 +280,11 @@ impl Body for Sending {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame {
-            self.lent = frame.data_ref().map_or(0, Bytes::len);
+            let data = frame.data_ref().map_or(&[][..], Bytes::as_ref);
+            if data.ends_with(b"\n") {
+                self.busy.activity().note_line_end(true);
+            }
+            self.lent = data.len();
             self.app.note_sent(self.lent);
         }
         Poll::Ready(frame)

@@ -2,7 +2,8 @@
 //!
 //! A refusal of hyper's own is the last thing written to a stream, and made of nothing but a
 //! status and the headers in [`BARE_HEADERS`]. Every answer of ours has more headers, so none is
-//! mistaken for it.
+//! mistaken for it. A body could read like one, if it ends with an empty line: nothing is looked for
+//! where such a body may be written.
 
 /// All that the head of a bare refusal has.
 const BARE_HEADERS: [&str; 3] = ["content-length: 0", "connection: close", "date: "];

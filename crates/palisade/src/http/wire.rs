@@ -108,7 +108,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_explain(context))?;
-        let Some((before, refused)) = split_refusal(bytes) else {
+        // What a body says is never taken for what the parser says.
+        let is_plain = self.frames.is_some() || self.activity.may_write_line_end();
+        let refusal = if is_plain { None } else { split_refusal(bytes) };
+        let Some((before, refused)) = refusal else {
             self.has_line = false;
             let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
             self.activity.note_blocked(polled.is_pending());
@@ -133,6 +136,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
         ready!(self.poll_explain(context))?;
         let polled = Pin::new(&mut self.stream).poll_flush(context);
         self.activity.note_blocked(polled.is_pending());
+        if polled.is_ready() {
+            // The parser flushes once all that it was given is written.
+            self.activity.note_line_end(false);
+        }
         polled
     }
 

@@ -26,6 +26,8 @@ use tokio::task::JoinHandle;
 const DEADLINE: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_millis(300);
 const LIMIT: usize = 1024;
+/// What the parser writes by itself when it cannot read a request, here as somebody's text.
+const REFUSAL: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
 
 /// What handlers are sent and what they tell.
 #[derive(Clone)]
@@ -90,6 +92,7 @@ impl Running {
             .route("/bytes", post(|body: Bytes| std::future::ready(body.len().to_string())))
             .route("/leave", post(leave))
             .route("/upgrades", get(upgrades))
+            .route("/quotes", get(|| std::future::ready(REFUSAL)))
             .with_state(Told { pieces: Arc::new(Mutex::new(to_send)), events: told });
         let limits = LimitsSection {
             body_timeout: BODY_TIMEOUT,
@@ -247,5 +250,21 @@ async fn a_router_is_not_offered_to_upgrade_a_connection() {
     let answer = client.until("\r\n\r\nfalse").await;
 
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_reads_like_a_refusal_of_the_parser_is_passed_on_to_the_byte() {
+    let running = Running::start().await;
+    let mut client = Client::send(running.address, "GET /legacy/quotes HTTP/1.1").await;
+
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains(&format!("content-length: {}", REFUSAL.len())), "{head}");
+    client.write(b"GET /legacy/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let rest = client.rest().await;
+
+    let next = rest.strip_prefix(REFUSAL).unwrap_or_else(|| panic!("{rest}"));
+    assert!(next.starts_with("HTTP/1.1 404"), "{next}");
     running.end().await;
 }
