@@ -122,6 +122,9 @@ async fn a_client_that_sends_more_than_requests_is_cut_off() {
 
     tokio::time::timeout(PATIENCE, flooded).await.expect("pings without end were taken");
     reading.await.unwrap();
+    let flooding = r#"palisade_connections_closed_total{listener="public",reason="flooding"}"#;
+    let told = async { while counted(&app, flooding).await == 0 {} };
+    tokio::time::timeout(PATIENCE, told).await.expect("it was not told apart");
 }
 
 /// Returns the number of a series on the admin listener.

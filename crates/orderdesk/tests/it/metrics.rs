@@ -32,6 +32,7 @@ async fn metrics_are_in_the_prometheus_text_format() {
         "palisade_connections_total",
         "palisade_connections_closed_total",
         "palisade_refusals_total",
+        "palisade_http2_refusals_total",
         "palisade_rate_limit_decisions_total",
         "palisade_tls_handshakes_total",
         "palisade_panics_total",

@@ -48,6 +48,7 @@ pub(super) struct Activity {
     is_blocked: AtomicBool,
     /// Whether what is about to be written holds a piece of a body that ends a line.
     ends_line: AtomicBool,
+    has_sent_trailers: AtomicBool,
     unsent: AtomicUsize,
     sent: AtomicU64,
     room: Notify,
@@ -107,6 +108,7 @@ impl Activity {
             written: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
             ends_line: AtomicBool::new(false),
+            has_sent_trailers: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             room: Notify::new(),
@@ -184,6 +186,16 @@ impl Activity {
     /// Tells whether what is written may hold a piece of a body that ends a line.
     pub(super) fn may_write_line_end(&self) -> bool {
         self.ends_line.load(Relaxed)
+    }
+
+    /// Notes that an answer ends with fields, which on HTTP/2 may look like a bare status.
+    pub(super) fn note_trailers(&self) {
+        self.has_sent_trailers.store(true, Relaxed);
+    }
+
+    /// Tells whether any answer ended with fields.
+    pub(super) fn has_sent_trailers(&self) -> bool {
+        self.has_sent_trailers.load(Relaxed)
     }
 
     /// Notes that an answer of `bytes` waits to be sent.

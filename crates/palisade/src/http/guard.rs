@@ -270,13 +270,21 @@ impl App {
             bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
         bytes.extend([b"\r\n", body.as_slice()].concat());
-        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        self.tell_unreadable(&id, response.status().as_u16(), started.elapsed());
+        bytes
+    }
+
+    /// Notes that the parser itself answered `status` to what never became a request.
+    pub(super) fn note_unreadable(&self, status: u16) {
+        self.tell_unreadable(&RequestId::random(), status, Duration::ZERO);
+    }
+
+    fn tell_unreadable(&self, id: &RequestId, status: u16, duration: Duration) {
         self.0.metrics.refused(Refusal::unreadable(status));
         self.0.metrics.unreadable().observe(status, duration);
         let request_id = id.as_str();
         let (method, route) = ("none", NO_ROUTE);
         telemetry::access(&AccessLine { request_id, method, route, status, duration });
-        bytes
     }
 
     fn check(&self, parts: &Parts) -> Result<(), Problem> {

@@ -32,6 +32,7 @@ mod listen;
 pub mod metrics;
 mod mount;
 mod openapi;
+mod outgoing;
 mod payload;
 mod places;
 mod policy;

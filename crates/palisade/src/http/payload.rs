@@ -284,6 +284,9 @@ impl Body for Sending {
             if data.ends_with(b"\n") {
                 self.busy.activity().note_line_end(true);
             }
+            if frame.is_trailers() {
+                self.busy.activity().note_trailers();
+            }
             self.lent = data.len();
             self.app.note_sent(self.lent);
         }

@@ -20,7 +20,9 @@ use super::activity::Around;
 use super::connection::{Protocol, recognise};
 use super::guard::App;
 use super::listen::{Accepted, Listener, Socket};
-use super::metrics::{CloseReason, ConnectionMetrics, ConnectionState, Handshake, OpenConnection};
+use super::metrics::{
+    CloseReason, ConnectionMetrics, ConnectionState, Handshake, Http2Error, OpenConnection,
+};
 use super::places::Places;
 use super::{Lifecycle, TlsAcceptorSource};
 
@@ -167,12 +169,8 @@ impl Shared {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(tls) = &self.tls else {
-            let patience = self.limits.header_timeout.min(self.limits.idle_timeout);
-            match self.begun(patience, recognise(&mut stream)).await {
-                Ok(spoken) => self.serve_http((stream, peer), spoken, open).await,
-                Err(Unbegun::Late) => open.ends_because(CloseReason::HeaderTimeout),
-                Err(Unbegun::Failed) => open.ends_because(CloseReason::Done),
-                Err(Unbegun::Draining) => open.ends_because(CloseReason::Draining),
+            if let Some((spoken, open)) = self.recognised(&mut stream, open).await {
+                self.serve_http((stream, peer), spoken, open).await;
             }
             return;
         };
@@ -180,11 +178,13 @@ impl Shared {
         let (result, reason) = match self.begun(self.limits.header_timeout, handshake).await {
             Ok(stream) => {
                 self.metrics().handshake(Handshake::Ok);
-                let protocol = match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => Protocol::Http2,
-                    _ => Protocol::Http1,
+                return match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => self.serve_http2(stream, peer, open).await,
+                    _ => {
+                        let spoken = (Protocol::Http1, Vec::new());
+                        self.serve_http((stream, peer), spoken, open).await;
+                    }
                 };
-                return self.serve_http((stream, peer), (protocol, Vec::new()), open).await;
             }
             Err(Unbegun::Late) => (Handshake::Timeout, CloseReason::HandshakeTimeout),
             Err(Unbegun::Failed) => (Handshake::Failed, CloseReason::HandshakeFailed),
@@ -192,6 +192,41 @@ impl Shared {
         };
         self.metrics().handshake(result);
         open.ends_because(reason);
+    }
+
+    /// Serves a client that chose HTTP/2, unless it speaks something else then: the protocol below
+    /// us would end that connection without a word.
+    async fn serve_http2<IO>(&self, mut stream: IO, peer: IpAddr, open: OpenConnection)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match self.recognised(&mut stream, open).await {
+            Some((spoken @ (Protocol::Http2, _), open)) => {
+                self.serve_http((stream, peer), spoken, open).await;
+            }
+            Some((_, open)) => {
+                self.app.metrics().refused_connection(Http2Error::Protocol);
+                open.ends_because(CloseReason::Unreadable);
+            }
+            None => {}
+        }
+    }
+
+    /// Waits until it is clear what is spoken; `None` if the connection has ended before.
+    async fn recognised<IO: AsyncRead + Unpin>(
+        &self,
+        stream: &mut IO,
+        open: OpenConnection,
+    ) -> Option<((Protocol, Vec<u8>), OpenConnection)> {
+        let patience = self.limits.header_timeout.min(self.limits.idle_timeout);
+        let reason = match self.begun(patience, recognise(stream)).await {
+            Ok(spoken) => return Some((spoken, open)),
+            Err(Unbegun::Late) => CloseReason::HeaderTimeout,
+            Err(Unbegun::Failed) => CloseReason::Done,
+            Err(Unbegun::Draining) => CloseReason::Draining,
+        };
+        open.ends_because(reason);
+        None
     }
 
     /// Waits for the beginning of a connection.

@@ -15,6 +15,7 @@ use super::activity::Activity;
 use super::frames::Frames;
 use super::guard::App;
 use super::metrics::CloseReason;
+use super::outgoing::Outgoing;
 use super::unreadable::split_refusal;
 
 /// A stream that is watched.
@@ -29,8 +30,8 @@ pub(super) struct Wire<IO> {
     /// Whether the first line of the present request has come to its end. If a head is too large
     /// before that, it is its address that is too long.
     has_line: bool,
-    /// The frames that have come, on HTTP/2.
-    frames: Option<Frames>,
+    /// The frames that have come and gone, on HTTP/2.
+    frames: Option<(Frames, Outgoing)>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
@@ -40,9 +41,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         Self { stream, app, activity, first, explanation, has_line, frames }
     }
 
-    /// Holds the client to a number of HTTP/2 frames, too.
+    /// Holds the client to a number of HTTP/2 frames, too, and counts what is refused with one.
     pub(super) fn counting_frames(self) -> Self {
-        Self { frames: Some(Frames::new()), ..self }
+        Self { frames: Some((Frames::new(), Outgoing::new())), ..self }
     }
 
     /// Writes the answer to a request whose head never came to its end, and ends the stream.
@@ -50,6 +51,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         let answer = self.app.explain(status);
         self.stream.write_all(&answer).await?;
         self.stream.shutdown().await
+    }
+
+    /// Notes what the stream took.
+    fn note_written(&mut self, bytes: &[u8]) {
+        self.activity.note_written(bytes.len());
+        if let Some((_, outgoing)) = &mut self.frames {
+            outgoing.note(bytes, &self.app, &self.activity);
+        }
     }
 
     /// Writes what is left of the explanation.
@@ -91,11 +100,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<IO> {
         ready!(self.poll_read_more(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
         self.has_line = self.has_line || new.contains(&b'\n');
-        let frames = self.frames.as_mut().map_or(0, |frames| frames.count(new));
+        let frames = self.frames.as_mut().map_or(0, |(frames, _)| frames.count(new));
         let is_fair = self.activity.may_have_sent_frames(frames);
         if new.is_empty() || (self.activity.note_read(new.len()) && is_fair) {
             return Poll::Ready(Ok(()));
         }
+        self.activity.ends_because(CloseReason::Flooding);
         Poll::Ready(Err(io::Error::other("more was sent than requests and their bodies")))
     }
 }
@@ -116,7 +126,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
             let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
             self.activity.note_blocked(polled.is_pending());
             if let Poll::Ready(Ok(written)) = &polled {
-                self.activity.note_written(*written);
+                self.note_written(bytes.get(..*written).unwrap_or_default());
             }
             return polled;
         };

@@ -1,5 +1,7 @@
 //! All that the labels of the edge can be.
 
+use crate::telemetry::metrics::Label as _;
+
 crate::label! {
     /// Which listener counts.
     pub enum Listener in "listener" {
@@ -87,6 +89,49 @@ impl Refusal {
 }
 
 crate::label! {
+    /// Why HTTP/2 itself refused a stream or a connection (RFC 9113, section 7).
+    pub enum Http2Error in "code" {
+        /// What came is malformed, in a way that has no code of its own.
+        Protocol = "protocol_error",
+        /// An answer broke off on our side.
+        Internal = "internal_error",
+        /// More was sent than the window had room for, or the window grew beyond its limit.
+        FlowControl = "flow_control_error",
+        /// Settings were not acknowledged.
+        SettingsTimeout = "settings_timeout",
+        /// A frame came for a stream that was over.
+        StreamClosed = "stream_closed",
+        /// A frame had a length that its kind cannot have, or was too long.
+        FrameSize = "frame_size_error",
+        /// There were as many streams as there may be, and it was not looked at.
+        RefusedStream = "refused_stream",
+        /// Our side wants no more of it.
+        Cancel = "cancel",
+        /// The fields cannot be unpacked.
+        Compression = "compression_error",
+        /// What a CONNECT led to broke off.
+        Connect = "connect_error",
+        /// Too much came of what costs more than it says.
+        EnhanceYourCalm = "enhance_your_calm",
+        /// TLS is too weak for it.
+        InadequateSecurity = "inadequate_security",
+        /// Only HTTP/1.1 will do.
+        Http11Required = "http_1_1_required",
+        /// A code that RFC 9113 does not know.
+        Other = "other",
+    }
+}
+
+impl Http2Error {
+    /// Returns the error with this code; `None` for 0, which says that there is none.
+    pub fn of(code: u32) -> Option<Self> {
+        let place = usize::try_from(code).unwrap_or(usize::MAX).checked_sub(1)?;
+        // They stand in the order of their codes.
+        Some(Self::ALL.get(place).copied().unwrap_or(Self::Other))
+    }
+}
+
+crate::label! {
     /// What a rate limit decided.
     pub enum Decision in "decision" {
         /// The request went on.
@@ -136,10 +181,12 @@ crate::label! {
         Requests = "requests",
         /// The client gave up on its requests, one after the other.
         Abandoning = "abandoning",
-        /// The client broke it off, or broke the protocol.
+        /// The client broke it off.
         Broken = "broken",
-        /// What came on it was no request.
+        /// What came on it was no request, or not HTTP/2.
         Unreadable = "unreadable",
+        /// More came on it than requests and their bodies.
+        Flooding = "flooding",
         /// Its address had as many as it may.
         PerIp = "per_ip",
         /// The service was on its way to its end.

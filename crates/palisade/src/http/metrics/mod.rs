@@ -10,6 +10,7 @@
 //! | `http_requests_in_flight` | |
 //! | `http_request_body_bytes_total`, `http_response_body_bytes_total` | |
 //! | `palisade_refusals_total` | `reason` |
+//! | `palisade_http2_refusals_total` | `scope`, `code` |
 //! | `palisade_rate_limit_decisions_total` | `limit`, `decision` |
 //! | `palisade_panics_total` | |
 //! | `palisade_connections` | `state` |
@@ -32,7 +33,7 @@ use http::Method;
 pub use connections::{ConnectionMetrics, OpenConnection};
 pub(super) use exposition::scrape_route;
 pub use labels::{
-    CloseReason, ConnectionState, Decision, Handshake, Listener, Refusal, StatusClass,
+    CloseReason, ConnectionState, Decision, Handshake, Http2Error, Listener, Refusal, StatusClass,
 };
 pub use routes::RouteMetrics;
 
@@ -70,6 +71,8 @@ pub struct EdgeMetrics {
     request_bytes: Counter,
     response_bytes: Counter,
     refusals: Counters<Refusal>,
+    refused_streams: Counters<Http2Error>,
+    refused_connections: Counters<Http2Error>,
     limits: Vec<(&'static str, Counters<Decision>)>,
     panics: Counter,
     connections: Arc<ConnectionMetrics>,
@@ -95,6 +98,8 @@ impl EdgeMetrics {
             request_bytes: metrics.counter(REQUEST_BYTES, "Bytes of bodies read.", &[own])?,
             response_bytes: metrics.counter(RESPONSE_BYTES, "Bytes of bodies sent.", &[own])?,
             refusals: metrics.counters(REFUSALS, "Requests the edge itself refused.", &[own])?,
+            refused_streams: http2_refusals(metrics, own, "stream")?,
+            refused_connections: http2_refusals(metrics, own, "connection")?,
             limits: decisions(metrics, own, limits)?,
             panics: metrics.counter(PANICS, "Handlers that panicked.", &[own])?,
             connections: Arc::new(ConnectionMetrics::new(metrics, own)?),
@@ -126,6 +131,16 @@ impl EdgeMetrics {
     /// Counts a request that the edge refused, on top of its answer.
     pub fn refused(&self, reason: Refusal) {
         self.refusals.add(reason, 1);
+    }
+
+    /// Counts a stream that HTTP/2 itself reset with an error.
+    pub fn refused_stream(&self, error: Http2Error) {
+        self.refused_streams.add(error, 1);
+    }
+
+    /// Counts a connection that HTTP/2 itself ended with an error.
+    pub fn refused_connection(&self, error: Http2Error) {
+        self.refused_connections.add(error, 1);
     }
 
     /// Counts a handler that panicked.
@@ -180,6 +195,14 @@ impl Drop for InFlight<'_> {
 /// A label's name and value.
 type Own = (&'static str, &'static str);
 
+fn http2_refusals(
+    metrics: &Metrics,
+    own: Own,
+    scope: &'static str,
+) -> Result<Counters<Http2Error>, MetricError> {
+    metrics.counters(HTTP2_REFUSALS, HTTP2_REFUSALS_HELP, &[own, ("scope", scope)])
+}
+
 fn decisions(
     metrics: &Metrics,
     own: Own,
@@ -199,6 +222,9 @@ const IN_FLIGHT: &str = "http_requests_in_flight";
 const REQUEST_BYTES: &str = "http_request_body_bytes_total";
 const RESPONSE_BYTES: &str = "http_response_body_bytes_total";
 const REFUSALS: &str = "palisade_refusals_total";
+const HTTP2_REFUSALS: &str = "palisade_http2_refusals_total";
+const HTTP2_REFUSALS_HELP: &str = "Streams and connections that HTTP/2 itself refused with \
+    RST_STREAM and GOAWAY, by error code; NO_ERROR is not counted.";
 const PANICS: &str = "palisade_panics_total";
 const DECISIONS: &str = "palisade_rate_limit_decisions_total";
 const DECISIONS_HELP: &str = "What rate limits decided.";

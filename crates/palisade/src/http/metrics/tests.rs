@@ -148,6 +148,8 @@ fn what_has_a_reason_is_counted_under_it() {
 
     edge.refused(Refusal::unreadable(431));
     edge.refused(Refusal::unreadable(418));
+    edge.refused_stream(Http2Error::Protocol);
+    edge.refused_connection(Http2Error::Other);
     edge.connections().handshake(Handshake::Timeout);
     edge.connections().accept_failed();
     edge.limit("login").unwrap().add(Decision::Refused, 1);
@@ -159,6 +161,18 @@ fn what_has_a_reason_is_counted_under_it() {
         ("palisade_refusals_total{listener=\"public\",reason=\"unreadable_431\"}", 1),
         ("palisade_refusals_total{listener=\"public\",reason=\"unreadable_other\"}", 1),
         ("palisade_refusals_total{listener=\"public\",reason=\"unreadable_400\"}", 0),
+        (
+            "palisade_http2_refusals_total{code=\"protocol_error\",listener=\"public\",scope=\"stream\"}",
+            1,
+        ),
+        (
+            "palisade_http2_refusals_total{code=\"protocol_error\",listener=\"public\",scope=\"connection\"}",
+            0,
+        ),
+        (
+            "palisade_http2_refusals_total{code=\"other\",listener=\"public\",scope=\"connection\"}",
+            1,
+        ),
         ("palisade_tls_handshakes_total{listener=\"public\",result=\"timeout\"}", 1),
         ("palisade_accept_errors_total{listener=\"public\"}", 1),
         (
@@ -176,6 +190,32 @@ fn what_has_a_reason_is_counted_under_it() {
         assert_eq!(number(&metrics, series), expected, "{series}");
     }
     assert!(edge.limit("unknown").is_none());
+}
+
+#[test]
+fn an_error_of_http2_has_the_name_of_its_code() {
+    let names: Vec<_> = (0..16).map(|code| Http2Error::of(code).map(Http2Error::value)).collect();
+
+    assert_eq!(names[0], None, "it says that nothing is wrong");
+    let expected = [
+        "protocol_error",
+        "internal_error",
+        "flow_control_error",
+        "settings_timeout",
+        "stream_closed",
+        "frame_size_error",
+        "refused_stream",
+        "cancel",
+        "compression_error",
+        "connect_error",
+        "enhance_your_calm",
+        "inadequate_security",
+        "http_1_1_required",
+        "other",
+        "other",
+    ];
+    assert_eq!(names[1..].iter().flatten().copied().collect::<Vec<_>>(), expected);
+    assert_eq!(Http2Error::of(u32::MAX), Some(Http2Error::Other));
 }
 
 #[test]
@@ -199,6 +239,7 @@ fn every_value_of_a_label_is_in_its_own_place() {
     check::<Listener>();
     check::<StatusClass>();
     check::<Refusal>();
+    check::<Http2Error>();
     check::<Decision>();
     check::<ConnectionState>();
     check::<CloseReason>();
