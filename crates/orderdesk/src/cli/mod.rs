@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use palisade::secret::redacted;
 use palisade::service::in_full;
 
 use crate::accounts::Role;
@@ -154,7 +155,8 @@ pub fn run() -> ExitCode {
     match execute(cli.command) {
         Ok(status) => status,
         Err(error) => {
-            writeln!(io::stderr().lock(), "orderdesk: {}", in_full(error.as_ref())).ok();
+            let said = in_full(error.as_ref());
+            writeln!(io::stderr().lock(), "orderdesk: {}", redacted(&said)).ok();
             ExitCode::FAILURE
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Reader;
 use crate::crypto::{Token, TokenKind};
 use crate::db::Db;
 use crate::http::{AccountBudget, Admission, Audience, FromRef, Policy, Problem};
-use crate::secret::Secret;
+use crate::secret::{Secret, register};
 
 crate::settings! {
     /// How long a sign-in lasts.
@@ -67,8 +67,14 @@ impl fmt::Debug for Auth {
 }
 
 impl Auth {
-    /// Reads sessions from `db` and times from `clock`.
+    /// Reads sessions from `db` and times from `clock`. From now on the log holds neither a token
+    /// of the service nor a machine operator's key.
     pub fn new(db: Db, clock: Arc<dyn Clock>, settings: AuthSettings) -> Self {
+        settings.session_tokens.keep_out_of_the_log();
+        for key in &settings.machine_keys {
+            // What is too short is for the check of the deployment to report.
+            register(key).ok();
+        }
         Self(Arc::new(Inner { db, clock, settings, recent: Recent::default() }))
     }
 

@@ -23,6 +23,7 @@ mod field;
 mod file;
 mod key_material;
 mod kinds;
+mod known_secrets;
 mod load;
 mod mistake;
 mod nearest;

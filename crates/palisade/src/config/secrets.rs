@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Environment;
+use super::known_secrets::keep_out_of_the_log;
 use super::secret_file::{Access, FileFault, TextFault};
 use super::sources::{CredentialsDirectory, NamedFile, Variable};
-use crate::secret::Secret;
+use crate::secret::{Secret, Unregistered};
 
 /// Where a secret was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,14 @@ pub enum SecretError {
         /// What is wrong with it.
         fault: TextFault,
     },
+    /// There are too many secrets to keep all of them out of the log.
+    #[error("the secret {name}: {fault}")]
+    TooMany {
+        /// The secret's name.
+        name: String,
+        /// How many there may be.
+        fault: Unregistered,
+    },
     /// The name cannot be the name of a secret.
     #[error("{0:?} is not the name of a secret: those are made of A to Z, 0 to 9 and _")]
     Name(String),
@@ -128,6 +137,9 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
 
 /// All the sources of a service.
 ///
+/// What is found is [registered](crate::secret::register) with the redactor, and with it a password inside a URL:
+/// neither is ever in a line of the log. Secrets of less than 8 bytes cannot be kept out.
+///
 /// ```
 /// use palisade::config::{Environment, Secrets};
 ///
@@ -162,7 +174,8 @@ impl Secrets {
         self
     }
 
-    /// Returns the secret `name`, or `None` if no source has it.
+    /// Returns the secret `name`, or `None` if no source has it. It is registered with the
+    /// redactor even if it is refused because there is another.
     ///
     /// # Errors
     ///
@@ -176,6 +189,7 @@ impl Secrets {
         let mut only: Option<FoundSecret> = None;
         for source in &self.0 {
             for found in source.find(name)? {
+                keep_out_of_the_log(name, &found.secret)?;
                 if let Some(FoundSecret { origin: first, .. }) = only {
                     let (name, second) = (name.to_owned(), found.origin);
                     return Err(SecretError::Twice { name, first, second });
@@ -332,5 +346,21 @@ mod tests {
 
         assert!(secrets.require("SECRET_KEY").is_ok());
         assert!(matches!(secrets.find("API_KEY"), Err(SecretError::Twice { .. })));
+    }
+
+    #[test]
+    fn a_secret_that_is_refused_for_being_given_twice_is_kept_out_of_the_log_too() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("key");
+        put(&path, "one of two keys", 0o600);
+        let environment = Environment::from_pairs([
+            ("API_KEY", "two of two keys".as_ref()),
+            ("API_KEY_FILE", path.as_os_str()),
+        ]);
+
+        assert!(Secrets::of(&environment).find("API_KEY").is_err());
+
+        let said = crate::secret::redacted("one of two keys two of two keys");
+        assert_eq!(said, "[redacted] [redacted]");
     }
 }

@@ -14,7 +14,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::random_bytes;
-use crate::secret::Secret;
+use crate::secret::{Secret, register_prefix};
 
 const RANDOM_CHARACTERS: usize = 43;
 const CHECKSUM_CHARACTERS: usize = 6;
@@ -48,6 +48,13 @@ impl TokenKind {
             rest = after;
         }
         Self(prefix)
+    }
+
+    /// Has tokens of this kind, and what begins like one, replaced from now on in what is logged.
+    ///
+    /// [`Auth::new`](crate::auth::Auth::new) does it for session tokens.
+    pub fn keep_out_of_the_log(self) {
+        register_prefix(self.0);
     }
 }
 
@@ -148,6 +155,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::secret::redacted;
 
     const SESSION: TokenKind = TokenKind::new("ods_");
     const KEY: TokenKind = TokenKind::new("odk_");
@@ -211,6 +219,17 @@ mod tests {
     fn nothing_of_a_token_is_shown() {
         let token = Token::generate(SESSION);
         assert_eq!(format!("{token:?} {:?}", token.hash()), "ods_[redacted] TokenHash(..)");
+    }
+
+    #[test]
+    fn a_token_of_a_kind_that_was_named_is_replaced_whole_and_cut_short() {
+        let token = Token::generate(KEY);
+        KEY.keep_out_of_the_log();
+
+        for shown in [token.expose(), &token.expose()[..24]] {
+            let line = format!("{{\"authorization\":\"Bearer {shown}\"}}");
+            assert_eq!(redacted(&line), r#"{"authorization":"Bearer [redacted]"}"#);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::http::{InheritedSockets, Introduction};
+use crate::secret::redacted;
 
 /// A service as a program, with all that it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +112,9 @@ fn print(text: &str) -> Result<(), Failed> {
 }
 
 fn tell(line: std::fmt::Arguments<'_>) {
+    let line = line.to_string();
     // Nobody may be reading standard error, and then there is nobody to tell that.
-    writeln!(io::stderr().lock(), "{line}").ok();
+    writeln!(io::stderr().lock(), "{}", redacted(&line)).ok();
 }
 
 /// Says an error and its causes in one line, without those whose words it has said already.

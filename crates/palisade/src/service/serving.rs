@@ -12,6 +12,7 @@ use crate::clock::SystemClock;
 use crate::http::{
     App, ConnectionLimits, Lifecycle, ListenAddress, Phase, Server, Socket, TlsAcceptorSource,
 };
+use crate::secret::redacted;
 
 /// A process that is ready to start threads and serve.
 #[derive(Debug)]
@@ -165,6 +166,7 @@ fn announce(public: &[ListenAddress], admin: &ListenAddress) {
         "admin": admin.to_string(),
         "listeners": all,
     });
+    let line = line.to_string();
     // Nobody may be reading standard error, which is no reason not to serve.
-    writeln!(std::io::stderr().lock(), "{line}").ok();
+    writeln!(std::io::stderr().lock(), "{}", redacted(&line)).ok();
 }

@@ -3,12 +3,20 @@
 //! Lines gather in one buffer, and a thread writes out what has gathered a hundred times a second
 //! at most, so that a busy service pays for a line with a copy and not with a system call. The
 //! buffer is bounded. What does not fit is counted, and the count is told once there is room.
+//!
+//! The thread takes secrets out, too ([`crate::secret`]): off the requests' path, and with what is
+//! known when a line is written, not when it was made. Lines are only ever handed over whole, so
+//! that none of them ends inside of a secret.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::secret::redacted_bytes;
 
 /// Bytes of lines that may wait: some seconds of a busy service.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -130,7 +138,7 @@ impl Drop for Log {
             // The thread was never started: the start failed, and this is why.
             let lines = std::mem::take(&mut state.waiting);
             drop(state);
-            io::stderr().write_all(&lines).ok();
+            io::stderr().write_all(&without_secrets(&lines)).ok();
             return;
         }
         self.queue.filled.notify_all();
@@ -148,13 +156,35 @@ fn write_out(queue: &Queue, out: &mut impl Write) {
             writeln!(out, "{line}").ok();
         }
         // Whoever closed standard error does not want to know.
-        out.write_all(&lines).ok();
+        out.write_all(&without_secrets(&lines)).ok();
         lines.clear();
         lines.shrink_to(KEPT_BYTES);
         spare = lines;
         queue.gather();
     }
 }
+
+/// Returns whole lines without the secrets in them. What was a JSON object stays one.
+fn without_secrets(lines: &[u8]) -> Cow<'_, [u8]> {
+    if let Cow::Borrowed(_) = redacted_bytes(lines) {
+        return Cow::Borrowed(lines);
+    }
+    let lines = lines.split_inclusive(|byte| *byte == b'\n');
+    Cow::Owned(lines.flat_map(|line| without_secret(line).into_owned()).collect())
+}
+
+fn without_secret(line: &[u8]) -> Cow<'_, [u8]> {
+    let redacted = redacted_bytes(line);
+    let is_object = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
+    let is_broken = line.starts_with(b"{") && is_object(line) && !is_object(&redacted);
+    // A secret that is a number stood where only a number may.
+    if is_broken { Cow::Borrowed(WITHHELD) } else { redacted }
+}
+
+/// Stands for a line of which nothing can be shown.
+const WITHHELD: &[u8] =
+    b"{\"level\":\"WARN\",\"message\":\"a line with a secret in it was withheld\",\
+    \"target\":\"palisade::telemetry\"}\n";
 
 impl Lines {
     /// Hands over one whole line.
@@ -190,7 +220,11 @@ impl Write for &Lines {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64;
+    use serde_json::Value;
+
     use super::*;
+    use crate::secret::{Secret, register};
 
     #[test]
     fn what_does_not_fit_is_counted_and_told() {
@@ -209,6 +243,37 @@ mod tests {
         assert!(first.contains("\"count\":3"), "{first}");
         assert_eq!(rest.lines().count(), MOST_BYTES / line.len());
         assert_eq!(lines.dropped_ever(), 3);
+    }
+
+    #[test]
+    fn a_secret_is_not_written_in_any_of_its_forms_and_every_line_stays_one_object() {
+        let secrets = ["correct horse \"battery\"", "8242424242424242"];
+        for secret in secrets {
+            register(&Secret::new(secret.to_owned())).unwrap();
+        }
+        let (log, lines) = Log::new();
+        let texts =
+            [secrets[0].to_owned(), BASE64.encode(format!("ada:{}", secrets[0]).as_bytes())];
+        for text in &texts {
+            lines.push(format!("{}\n", serde_json::json!({"error": text, "n": 7})).as_bytes());
+        }
+        lines.push(b"{\"count\":8242424242424242,\"n\":7}\n{\"n\":8}\n");
+        lines.push(b"2026-11-23T00:00:00.000Z  WARN hyper: n=8242424242424242\n");
+
+        log.queue.lock().is_ending = true;
+        let mut out = Vec::new();
+        write_out(&log.queue, &mut out);
+
+        let written = String::from_utf8(out).unwrap();
+        let written: Vec<&str> = written.lines().collect();
+        let objects = written.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let objects: Vec<Value> = objects.collect();
+        assert_eq!(objects.len(), 4, "{written:?}");
+        assert_eq!(objects[0]["error"], "[redacted]");
+        assert!(objects[1]["error"].as_str().unwrap().contains("[redacted]"));
+        assert_eq!(objects[2]["message"], "a line with a secret in it was withheld");
+        assert_eq!(objects[3]["n"], 8);
+        assert_eq!(written[4], "2026-11-23T00:00:00.000Z  WARN hyper: n=[redacted]");
     }
 
     #[test]
