@@ -17,7 +17,6 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-#[cfg(test)]
 pub(crate) use escape::escape;
 pub use finder::{LEAST_BYTES, MOST_SECRETS, Unregistered};
 pub(crate) use registry::redacted_bytes;

@@ -8,20 +8,15 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::LogFormat;
+use tracing::level_filters::LevelFilter;
+
+use super::line::write_now;
 use super::lines::Lines;
-use crate::clock::{Clock, SystemClock};
+use super::{LogFormat, shown};
 
 /// Where access lines go in this process, once the log was started. The log is the process's own,
 /// like standard error: only its first start counts.
-static ACCESS: OnceLock<Access> = OnceLock::new();
-
-#[derive(Debug)]
-struct Access {
-    lines: Lines,
-    format: LogFormat,
-    is_shown: bool,
-}
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
@@ -38,20 +33,25 @@ pub struct AccessLine<'a> {
     pub duration: Duration,
 }
 
-pub(super) fn start(lines: Lines, format: LogFormat, is_shown: bool) {
+pub(super) fn start(lines: Lines) {
     // A second start gets no events either.
-    ACCESS.set(Access { lines, format, is_shown }).ok();
+    LINES.set(lines).ok();
+}
+
+/// Tells whether the log was started.
+pub(super) fn is_started() -> bool {
+    LINES.get().is_some()
 }
 
 /// Returns how many lines of the log were lost because nobody read them.
 pub fn dropped_lines() -> u64 {
-    ACCESS.get().map_or(0, |access| access.lines.dropped_ever())
+    LINES.get().map_or(0, Lines::dropped_ever)
 }
 
 /// Writes one line. Where [`start`](super::start) was not called, it is an event of `tracing` for
 /// whoever listens.
 pub fn access(line: &AccessLine<'_>) {
-    let Some(access) = ACCESS.get() else {
+    let Some(lines) = LINES.get() else {
         let AccessLine { request_id, method, route, status, .. } = *line;
         let duration_us = micros(line.duration);
         tracing::info!(
@@ -59,25 +59,18 @@ pub fn access(line: &AccessLine<'_>) {
         );
         return;
     };
-    if access.is_shown {
+    if shown::level() >= LevelFilter::INFO {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             // Writing to memory cannot fail.
-            line.write(access.format, buffer).ok();
-            access.lines.push(buffer);
+            line.write(shown::format(), buffer).ok();
+            lines.push(buffer);
         });
     }
 }
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    static SECOND: RefCell<Second> = const { RefCell::new(Second { number: i64::MIN, text: [0; 19] }) };
-}
-
-/// A second that was written before: most lines fall into the same one.
-struct Second {
-    number: i64,
-    text: [u8; 19],
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -117,24 +110,6 @@ impl AccessLine<'_> {
             }
         }
     }
-}
-
-/// Writes the time in UTC, to the millisecond (RFC 3339).
-fn write_now(out: &mut Vec<u8>) {
-    let now = SystemClock.now();
-    let millis = now.as_millis();
-    SECOND.with_borrow_mut(|second| {
-        let number = millis.div_euclid(1000);
-        if second.number != number
-            && let Some(text) = now.to_string().as_bytes().first_chunk::<19>()
-        {
-            *second = Second { number, text: *text };
-        }
-        out.extend_from_slice(&second.text);
-    });
-    let rest = u32::try_from(millis.rem_euclid(1000)).unwrap_or_default();
-    let digit = |value: u32| b'0' + u8::try_from(value % 10).unwrap_or_default();
-    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest), b'Z']);
 }
 
 fn write_number(out: &mut Vec<u8>, number: u64) {

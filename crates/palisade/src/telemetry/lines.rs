@@ -14,8 +14,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
+use super::line::{Frame, plain_field};
+use super::shown;
 use crate::secret::redacted_bytes;
 
 /// Bytes of lines that may wait: some seconds of a busy service.
@@ -130,6 +132,14 @@ impl Log {
     }
 }
 
+#[cfg(test)]
+impl Log {
+    /// Returns what waits to be written.
+    pub(super) fn into_text(self) -> Vec<u8> {
+        std::mem::take(&mut self.queue.lock().waiting)
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
@@ -151,9 +161,7 @@ fn write_out(queue: &Queue, out: &mut impl Write) {
     let mut spare = Vec::new();
     while let Some((mut lines, dropped)) = queue.take(spare) {
         if dropped > 0 {
-            let line = serde_json::json!({"level": "WARN", "message": "log lines were dropped",
-                "count": dropped});
-            writeln!(out, "{line}").ok();
+            out.write_all(&own_line(b"log lines were dropped", Some(dropped))).ok();
         }
         // Whoever closed standard error does not want to know.
         out.write_all(&without_secrets(&lines)).ok();
@@ -178,13 +186,22 @@ fn without_secret(line: &[u8]) -> Cow<'_, [u8]> {
     let is_object = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
     let is_broken = line.starts_with(b"{") && is_object(line) && !is_object(&redacted);
     // A secret that is a number stood where only a number may.
-    if is_broken { Cow::Borrowed(WITHHELD) } else { redacted }
+    match is_broken {
+        true => Cow::Owned(own_line(b"a line with a secret in it was withheld", None)),
+        false => redacted,
+    }
 }
 
-/// Stands for a line of which nothing can be shown.
-const WITHHELD: &[u8] =
-    b"{\"level\":\"WARN\",\"message\":\"a line with a secret in it was withheld\",\
-    \"target\":\"palisade::telemetry\"}\n";
+/// Makes a line that the writer itself has to say.
+fn own_line(message: &[u8], count: Option<u64>) -> Vec<u8> {
+    let (mut fields, mut line) = (Vec::new(), Vec::new());
+    let (format, target) = (shown::format(), "palisade::telemetry");
+    if let Some(count) = count {
+        plain_field(format, "count", format_args!("{count}"), &mut fields);
+    }
+    Frame { format, level: Level::WARN, target, message }.write(&fields, &mut line);
+    line
+}
 
 impl Lines {
     /// Hands over one whole line.
@@ -198,26 +215,6 @@ impl Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = &'a Self;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        self
-    }
-}
-
-/// Each call hands over one line: that is how events are written.
-impl Write for &Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64;
@@ -228,6 +225,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_told() {
+        let _alone = shown::changed_by_one_test_at_a_time();
         let (log, lines) = Log::new();
         let line = [b"x".repeat(1023), vec![b'\n']].concat();
         for _ in 0..MOST_BYTES / line.len() + 3 {
@@ -247,6 +245,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_written_in_any_of_its_forms_and_every_line_stays_one_object() {
+        let _alone = shown::changed_by_one_test_at_a_time();
         let secrets = ["correct horse \"battery\"", "8242424242424242"];
         for secret in secrets {
             register(&Secret::new(secret.to_owned())).unwrap();

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
+use crate::secret;
+
 /// Longest text that is kept.
 const LONGEST: usize = 500;
 /// Least length of what is taken for a secret: 30 random bytes in base64url. Ids are shorter.
@@ -58,7 +60,9 @@ fn tell(panic: &PanicHookInfo<'_>) {
 fn describe(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    redacted(text.unwrap_or("no text")).chars().take(LONGEST).collect()
+    // By what is known first, which takes a secret whole, and only then by its looks.
+    let text = secret::redacted(text.unwrap_or("no text"));
+    redacted(&text).chars().take(LONGEST).collect()
 }
 
 /// Replaces every run of characters that is as long as a key or a token.
@@ -94,6 +98,18 @@ mod tests {
         for plain in ["", "index out of bounds: the len is 3", "id 01j9zkq3v8ma7t5x2c4w6y8b0d"] {
             assert_eq!(redacted(plain), plain);
         }
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_nothing_is_left_out_too_also_where_the_text_is_cut() {
+        let secret = secret::Secret::new("correct horse".to_owned());
+        secret::register(&secret).unwrap();
+        let text = format!("{}correct horse", "x ".repeat(LONGEST / 2 - 3));
+
+        let said = describe(&text);
+
+        assert!(said.ends_with("x [redac"), "{said}");
+        assert_eq!(said.len(), LONGEST);
     }
 
     #[test]
