@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use palisade::auth::{Auth, AuthSettings, Throttle};
 use palisade::clock::{Clock, SystemClock};
-use palisade::crypto::{HashSettings, Hasher, KeyRing, TokenKind, WeakParameters};
+use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, SchemaState};
 use palisade::http::{Api, Introduction, Kind, RateLimiter};
 use palisade::service::{Offer, Program};
@@ -19,6 +19,8 @@ use crate::secrets::ServiceSecrets;
 use crate::state::AppState;
 
 const SESSION: TokenKind = TokenKind::new("ods_");
+/// Texts that the log may show: ids and pseudonyms that are made here, and fixed words.
+pub const LOG_FIELDS: &[&str] = &["account", "account.id", "reason"];
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -177,8 +179,8 @@ impl Parts {
             },
         );
         let throttle = Arc::new(Throttle::new(&ring));
-        let cursors = Cursors::new(&ring);
-        let state = AppState { db, clock, hasher, auth, throttle, cursors };
+        let (cursors, pseudonyms) = (Cursors::new(&ring), Pseudonyms::new(&ring));
+        let state = AppState { db, clock, hasher, auth, throttle, pseudonyms, cursors };
         Ok(Self { state })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palisade::auth::{Auth, Throttle};
 use palisade::clock::Clock;
-use palisade::crypto::Hasher;
+use palisade::crypto::{Hasher, Pseudonyms};
 use palisade::db::Db;
 use palisade::http::FromRef;
 
@@ -23,6 +23,8 @@ pub struct AppState {
     pub auth: Auth,
     /// What counts wrong guesses at passwords.
     pub throttle: Arc<Throttle>,
+    /// What names people in the log.
+    pub pseudonyms: Pseudonyms,
     /// What makes and reads the cursors of lists.
     pub cursors: Cursors,
 }

@@ -7,7 +7,7 @@ use palisade::auth::{self, AccountId, Auth, Device, Guess, Session, SessionId, T
 use palisade::clock::{Clock, Timestamp};
 use palisade::crypto::Token;
 use palisade::crypto::{
-    CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Verdict,
+    CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Pseudonyms, Verdict,
 };
 use palisade::db::{Db, DbError, Tx};
 use palisade::http::FromRef;
@@ -38,6 +38,8 @@ pub struct Accounts {
     pub auth: Auth,
     /// What counts wrong guesses.
     pub throttle: Arc<Throttle>,
+    /// What names people in the log.
+    pub pseudonyms: Pseudonyms,
 }
 
 impl FromRef<AppState> for Registry {
@@ -49,8 +51,8 @@ impl FromRef<AppState> for Registry {
 
 impl FromRef<AppState> for Accounts {
     fn from_ref(state: &AppState) -> Self {
-        let AppState { auth, throttle, .. } = state.clone();
-        Self { registry: Registry::from_ref(state), auth, throttle }
+        let AppState { auth, throttle, pseudonyms, .. } = state.clone();
+        Self { registry: Registry::from_ref(state), auth, throttle, pseudonyms }
     }
 }
 
@@ -87,9 +89,9 @@ pub enum CreateError {
 /// Why a sign-in fails.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// No such account, a wrong password, a disabled account, too many guesses: never told apart.
+    /// The credentials do not hold. Why is for the log: clients are never told.
     #[error("the credentials do not hold")]
-    Refused,
+    Refused(Refusal),
     /// What is stored as the account's hash is none.
     #[error(transparent)]
     Corrupt(#[from] CorruptHash),
@@ -99,6 +101,31 @@ pub enum SignInError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+/// Why credentials do not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No account has the name.
+    UnknownName,
+    /// The account is disabled.
+    Disabled,
+    /// There were too many wrong guesses, so this one was not looked at.
+    TooManyGuesses,
+    /// The password is wrong.
+    WrongPassword,
+}
+
+impl Refusal {
+    /// Returns the word for it in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::UnknownName => "unknown_name",
+            Self::Disabled => "disabled",
+            Self::TooManyGuesses => "too_many_guesses",
+            Self::WrongPassword => "wrong_password",
+        }
+    }
 }
 
 /// A fresh sign-in.
@@ -186,6 +213,12 @@ pub async fn sign_in(
         None => Device::Unknown,
     };
     let guess = login.as_ref().and_then(|login| accounts.throttle.reserve(login.id, device));
+    let refusal = match &login {
+        None => Refusal::UnknownName,
+        Some(login) if !login.is_enabled => Refusal::Disabled,
+        Some(_) if guess.is_none() => Refusal::TooManyGuesses,
+        Some(_) => Refusal::WrongPassword,
+    };
     let candidate = login.filter(|login| login.is_enabled && guess.is_some());
     let stored = match &candidate {
         Some(login) => Some(PasswordHash::parse(&login.password_hash)?),
@@ -200,7 +233,7 @@ pub async fn sign_in(
         }
     };
     let (Some(login), Verdict::Right | Verdict::RightButOutdated(_)) = (candidate, &verdict) else {
-        return Err(SignInError::Refused);
+        return Err(SignInError::Refused(refusal));
     };
     if let Some(guess) = guess {
         guess.give_back();
@@ -233,7 +266,7 @@ async fn open_session(
             auth::sessions::open(tx, kind, who, now, absolute).await.map(Some)
         })
         .await?;
-    opened.ok_or(SignInError::Refused)
+    opened.ok_or(SignInError::Refused(Refusal::Disabled))
 }
 
 /// Returns the account `id`.

@@ -10,6 +10,7 @@ use palisade::http::{
 };
 use palisade::{body, view};
 use serde_json::json;
+use tracing::field::display;
 
 use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
 use super::tokens::{DeviceToken, SessionToken};
@@ -162,6 +163,8 @@ async fn create(
     let username = username.into_username();
     let new = NewAccount { username, email, password, role: Role::Customer };
     let account = actions::create(&accounts.registry, new).await?;
+    let pseudonym = accounts.pseudonyms.of(account.username.as_str());
+    tracing::info!(account = %pseudonym, account.id = %account.id, "an account was opened");
     Ok(Created { location: format!("/users/{}", account.id), body: account.into() })
 }
 
@@ -203,7 +206,14 @@ async fn sign_in_handler(
 ) -> Result<Created<SignedInView>, Problem> {
     let SignIn { username, password, device_token } = body;
     let device = device_token.as_ref().map(DeviceToken::expose);
-    let signed_in = actions::sign_in(&accounts, username.into_username(), password, device).await?;
+    let username = username.into_username();
+    let pseudonym = username.as_ref().map(|name| accounts.pseudonyms.of(name.as_str()));
+    let signed_in = actions::sign_in(&accounts, username, password, device).await;
+    if let Err(SignInError::Refused(why)) = &signed_in {
+        let (account, reason) = (pseudonym.map(display), why.word());
+        tracing::info!(account, reason, "sign-in refused");
+    }
+    let signed_in = signed_in?;
     Ok(Created {
         location: "/sessions/current".into(),
         body: SignedInView {
@@ -266,7 +276,7 @@ impl From<CreateError> for Problem {
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
-            SignInError::Refused => Self::unauthenticated(),
+            SignInError::Refused(_) => Self::unauthenticated(),
             SignInError::Corrupt(error) => Self::internal(error),
             SignInError::Hash(error) => hash_problem(error),
             SignInError::Db(error) => error.into(),

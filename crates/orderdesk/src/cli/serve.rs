@@ -7,12 +7,13 @@ use palisade::config::{Environment, Loaded, Origin};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
 use palisade::service::{Prepared, Reach, ServiceSettings};
+use palisade::telemetry;
 
 use super::commands::load;
 use super::dev::DevFolder;
 use crate::config::Settings;
 use crate::secrets::ServiceSecrets;
-use crate::service::{PROGRAM, Parts};
+use crate::service::{LOG_FIELDS, PROGRAM, Parts};
 
 /// Why development listens on loopback only, as the end of a sentence.
 const DEV_ONLY: &str = "--dev serves nobody else: leave out --dev, or listen on 127.0.0.1";
@@ -21,6 +22,7 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
     let settings = effective(load(file, &environment)?, is_dev);
     HashSettings::from(&settings.passwords).check().context("[passwords]")?;
+    telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };
     let prepared = Prepared::new(PROGRAM, settings.basics(), reach)?;
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use super::phc::{Cost, PasswordHash};
 use super::{GivenPassword, Password, random_bytes};
 use crate::secret::Secret;
+use crate::telemetry::RequestScope;
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
@@ -274,7 +275,9 @@ impl Hasher {
     {
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + self.longest_wait;
+        let scope = RequestScope::current();
         self.pool.offer(Box::new(move |memory| {
+            let _entered = scope.enter();
             if reply.is_closed() {
                 return;
             }

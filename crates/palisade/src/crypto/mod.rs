@@ -8,6 +8,7 @@
 //! | keys for one purpose | HKDF-SHA256 (RFC 5869) from one key ring | [`KeyRing`] |
 //! | text that comes back unchanged | HMAC-SHA256, whole tags | [`Signer`] |
 //! | bearer tokens | 256 random bits, stored as SHA-256 | [`Token`] |
+//! | people in the log | 64 bits of HMAC-SHA256 | [`Pseudonyms`] |
 //! | passwords | argon2id (RFC 9106), bounded workers | [`Hasher`] |
 //!
 //! It leaves out who may do what: that is [`crate::auth`].
@@ -18,12 +19,14 @@ mod hkdf;
 mod keys;
 mod passwords;
 mod phc;
+mod pseudonyms;
 mod tokens;
 
 pub use hasher::{HashError, HashSettings, Hasher, PasswordsSection, Verdict, WeakParameters};
 pub use keys::{KeyRing, Purpose, Signer, WeakKey};
 pub use passwords::{GivenPassword, Password};
 pub use phc::{CorruptHash, PasswordHash};
+pub use pseudonyms::{Pseudonym, Pseudonyms};
 pub use tokens::{Token, TokenHash, TokenKind};
 
 /// Returns the SHA-256 of `bytes`: to notice that a public text was changed, never for passwords.

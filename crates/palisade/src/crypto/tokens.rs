@@ -18,7 +18,8 @@ use crate::secret::{Secret, register_prefix};
 
 const RANDOM_CHARACTERS: usize = 43;
 const CHECKSUM_CHARACTERS: usize = 6;
-const ALPHABET: [u8; 32] = *b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Crockford's base 32, in lower case.
+pub(super) const ALPHABET: [u8; 32] = *b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// What a token opens, shown by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

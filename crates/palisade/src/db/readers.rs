@@ -12,6 +12,7 @@ use super::connection::Location;
 use super::error::DbError;
 use super::tx::Tx;
 use super::work::{Outcome, run_in_place};
+use crate::telemetry::RequestScope;
 
 /// The connections that read, opened when they are first needed.
 pub(super) struct Readers {
@@ -46,8 +47,9 @@ impl Readers {
             Ok(permit) => permit.map_err(|_| DbError::Closed)?,
             Err(_) => return Err(DbError::Overloaded),
         };
-        let pool = Arc::clone(&self.pool);
+        let (pool, scope) = (Arc::clone(&self.pool), RequestScope::current());
         let reading = tokio::task::spawn_blocking(move || {
+            let _entered = scope.enter();
             let outcome = pool.run(&work);
             drop(permit);
             outcome

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::error::DbError;
 use super::tx::Tx;
+use crate::telemetry::RequestScope;
 
 /// What work comes to: its own result, or why the database could not let it finish.
 pub(super) type Outcome<T, E> = Result<Result<T, E>, DbError>;
@@ -30,7 +31,8 @@ where
     E: Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Typed { work, outcome: Err(DbError::Closed), reply }), answer)
+    let scope = RequestScope::current();
+    (Box::new(Typed { work, outcome: Err(DbError::Closed), reply, scope }), answer)
 }
 
 /// Runs `work` to its end on this thread. It must not wait for anything but its transaction,
@@ -60,6 +62,8 @@ struct Typed<F, T, E> {
     work: F,
     outcome: Outcome<T, E>,
     reply: oneshot::Sender<Outcome<T, E>>,
+    /// The request of a client that the work is done for.
+    scope: RequestScope,
 }
 
 impl<F, T, E> Request for Typed<F, T, E>
@@ -73,11 +77,12 @@ where
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        self.outcome = run_in_place(&self.work, tx);
+        self.outcome = self.scope.run(|| run_in_place(&self.work, tx));
         matches!(self.outcome, Ok(Ok(_)))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), DbError>) {
+        let _entered = self.scope.enter();
         // What the feature captured or returns may panic when dropped: not on the writer's account.
         let answered = catch_unwind(AssertUnwindSafe(move || {
             let Self { outcome, reply, .. } = *self;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 use super::arrival::Arrival;
-use crate::telemetry::{Panic, contain};
+use crate::telemetry::{Panic, RequestScope, contain};
 
 /// Timers kept for later requests; more are only needed by many at a time.
 const MOST_SPARE: usize = 4;
@@ -45,9 +45,12 @@ pub(super) enum Outcome<T> {
     Panicked(Panic),
 }
 
-/// Work that ends, whatever it does.
+/// Work that ends, whatever it does. While it goes on, and when it is dropped, what it logs belongs
+/// to its request.
 pub(super) struct Timed<'a, T> {
-    work: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+    scope: RequestScope,
+    /// Here until it is dropped.
+    work: Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>,
     until: Instant,
     arrival: Option<Arc<Arrival>>,
     timers: &'a Timers,
@@ -55,14 +58,15 @@ pub(super) struct Timed<'a, T> {
 }
 
 impl<'a, T> Timed<'a, T> {
-    /// Runs `work` until `until`; a body that is late by `arrival` fails for whoever reads it.
+    /// Runs `work` of the request `scope` until `until`; a body that is late by `arrival` fails for
+    /// whoever reads it.
     pub(super) fn new(
-        work: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+        (scope, work): (RequestScope, Pin<Box<dyn Future<Output = T> + Send + 'a>>),
         until: Instant,
         arrival: Option<Arc<Arrival>>,
         timers: &'a Timers,
     ) -> Self {
-        Self { work, until, arrival, timers, timer: None }
+        Self { scope, work: Some(work), until, arrival, timers, timer: None }
     }
 
     /// Sets the timer to what is due next; tells whether that is now.
@@ -84,7 +88,11 @@ impl<T> Future for Timed<'_, T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome<T>> {
         loop {
             // After a panic the work is not polled again: the guard answers and drops it.
-            match contain(|| self.work.as_mut().poll(context)) {
+            let scope = self.scope;
+            let Some(work) = self.work.as_mut().map(Pin::as_mut) else {
+                return Poll::Ready(Outcome::Late);
+            };
+            match scope.run(|| contain(|| work.poll(context))) {
                 Ok(Poll::Ready(done)) => return Poll::Ready(Outcome::Done(done)),
                 Ok(Poll::Pending) => {}
                 Err(panic) => return Poll::Ready(Outcome::Panicked(panic)),
@@ -102,6 +110,8 @@ impl<T> Future for Timed<'_, T> {
 
 impl<T> Drop for Timed<'_, T> {
     fn drop(&mut self) {
+        let work = self.work.take();
+        self.scope.run(|| drop(work));
         if let Some(timer) = self.timer.take() {
             self.timers.give_back(timer);
         }

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{MetricError, Metrics};
-use crate::telemetry::{self, AccessLine};
+use crate::telemetry::{self, AccessLine, RequestScope};
 
 /// The limits and circumstances of one listener's requests.
 #[derive(Debug)]
@@ -360,7 +360,8 @@ impl App {
             Request { parts, body: Some(body), limits, parameters, client: context.client };
         let until = context.started.checked_add(allowed).unwrap_or(context.started);
         let work = route.work.work(request, &self.0.per_account);
-        let work = Timed::new(work, until, arrival.clone(), &context.activity.timers);
+        let scope = RequestScope::of(context.id.as_str());
+        let work = Timed::new((scope, work), until, arrival.clone(), &context.activity.timers);
         let outcome = work.await;
         if let Some(arrival) = &arrival {
             metrics.received(arrival.received());
@@ -369,8 +370,8 @@ impl App {
             Outcome::Done(outcome) => outcome.inspect_err(|problem| self.note_body(problem)),
             Outcome::Panicked(panic) => {
                 metrics.panicked();
-                let (request_id, location) = (context.id.as_str(), panic.location);
-                tracing::error!(request_id, panic = panic.text, location, "handler panicked");
+                let (text, location) = (panic.text, panic.location);
+                scope.run(|| tracing::error!(panic = text, location, "handler panicked"));
                 Err(Problem::new(problem::INTERNAL))
             }
             Outcome::Late => {
@@ -409,7 +410,8 @@ impl App {
     fn refusal(&self, problem: &Problem, id: &RequestId) -> Response {
         if let Some(cause) = problem.cause() {
             let code = problem.kind().code;
-            tracing::error!(request_id = id.as_str(), code, cause, "request failed");
+            let scope = RequestScope::of(id.as_str());
+            scope.run(|| tracing::error!(code, cause, "request failed"));
         }
         problem.render(id.as_str())
     }

@@ -39,7 +39,7 @@ pub enum Unregistered {
 /// What is looked for. Made anew when something is added, so that readers never wait.
 #[derive(Clone)]
 pub(super) struct Finder {
-    /// Keys of this process for the hashes: SipHash, as in `HashMap`.
+    /// Keys of this process for the hashes: `SipHash`, as in `HashMap`.
     keys: RandomState,
     /// Spreads windows over the marks; odd.
     factor: u64,

@@ -23,11 +23,16 @@ fn percent(text: &str, keep: &str, is_upper: bool) -> String {
     text.bytes().map(encode).collect()
 }
 
+/// Returns `text` without the quotes or brackets around it.
+fn unwrapped(text: &str) -> String {
+    text.get(1..text.len() - 1).unwrap().to_owned()
+}
+
 /// Every writing of `secret` that is promised to be found, made by others than `forms`.
 fn writings(secret: &str) -> Vec<String> {
     let quoted = |text: &str| {
         let json = serde_json::to_string(text).unwrap();
-        json[1..json.len() - 1].to_owned()
+        unwrapped(&json)
     };
     let logged = |text: &str| {
         let mut out = Vec::new();
@@ -35,13 +40,13 @@ fn writings(secret: &str) -> Vec<String> {
         String::from_utf8(out).unwrap()
     };
     let debugged = format!("{secret:?}");
-    let debugged = &debugged[1..debugged.len() - 1];
+    let debugged = &unwrapped(&debugged);
     let numbers = format!("{:?}", secret.as_bytes());
     vec![
         secret.to_owned(),
         quoted(secret),
         quoted(&quoted(secret)),
-        debugged.to_owned(),
+        debugged.clone(),
         quoted(debugged),
         logged(secret),
         logged(&quoted(secret)),
@@ -52,7 +57,7 @@ fn writings(secret: &str) -> Vec<String> {
         percent(secret, "-._* ", true).replace(' ', "+"),
         HEXLOWER.encode(secret.as_bytes()),
         HEXUPPER.encode(secret.as_bytes()),
-        numbers[1..numbers.len() - 1].to_owned(),
+        unwrapped(&numbers),
         bytes::Bytes::copy_from_slice(secret.as_bytes()).escape_ascii().to_string(),
     ]
 }
@@ -141,7 +146,7 @@ fn secrets_that_overlap_or_touch_leave_nothing_of_either() {
 fn the_longer_of_two_secrets_that_begin_alike_is_replaced() {
     for secrets in [[&b"correct horse"[..], b"correct horse battery"], [b"12345678", b"123456789"]]
     {
-        let said = redacted(&finder(&secrets), &String::from_utf8(secrets[1].to_vec()).unwrap());
+        let said = redacted(&finder(&secrets), std::str::from_utf8(secrets[1]).unwrap());
         assert_eq!(said, "[redacted]");
     }
 }

@@ -27,7 +27,7 @@ use super::routes::{Mounted, Work, Working};
 use super::{
     AccountBudget, AnswerBody, Api, BrokenOff, Policy, Problem, Request, Response, RouteLine,
 };
-use crate::telemetry::contain;
+use crate::telemetry::{RequestScope, contain};
 use loan::Loan;
 
 /// What a route that has every method shows for one.
@@ -231,14 +231,24 @@ async fn ask(router: Router, request: Request) -> Result<Response, Problem> {
     }
     head.headers.remove(SERVER);
     head.headers.remove(X_POWERED_BY);
-    let mut response = Response::new(AnswerBody::stream(Producing(Some(body))));
+    let mut response = Response::new(AnswerBody::stream(Producing::of(body)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
 }
 
-/// The body of a router's answer; `None` once it panicked.
-struct Producing(Option<Body>);
+/// The body of a router's answer. What it logs belongs to its request.
+struct Producing {
+    scope: RequestScope,
+    /// `None` once it panicked.
+    body: Option<Body>,
+}
+
+impl Producing {
+    fn of(body: Body) -> Self {
+        Self { scope: RequestScope::current(), body: Some(body) }
+    }
+}
 
 impl http_body::Body for Producing {
     type Data = Bytes;
@@ -248,22 +258,24 @@ impl http_body::Body for Producing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let Some(body) = &mut self.0 else { return Poll::Ready(Some(Err(BrokenOff))) };
+        let _entered = self.scope.enter();
+        let Some(body) = &mut self.body else { return Poll::Ready(Some(Err(BrokenOff))) };
         match contain(|| Pin::new(body).poll_frame(context)) {
             Ok(frame) => frame.map(|frame| frame.map(|frame| frame.map_err(|_| BrokenOff))),
             Err(panic) => {
-                self.0 = None;
-                tracing::error!(panic = panic.text, panic.location, "an answer's body panicked");
+                self.body = None;
+                let (text, location) = (panic.text, panic.location);
+                tracing::error!(panic = text, location, "an answer's body panicked");
                 Poll::Ready(Some(Err(BrokenOff)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_some_and(http_body::Body::is_end_stream)
+        self.body.as_ref().is_some_and(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
+        self.body.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
     }
 }
