@@ -42,6 +42,7 @@ fn writings(secret: &str) -> Vec<String> {
     let debugged = format!("{secret:?}");
     let debugged = &unwrapped(&debugged);
     let numbers = format!("{:?}", secret.as_bytes());
+    let hexadecimal = format!("{:02X?}", secret.as_bytes());
     vec![
         secret.to_owned(),
         quoted(secret),
@@ -58,6 +59,7 @@ fn writings(secret: &str) -> Vec<String> {
         HEXLOWER.encode(secret.as_bytes()),
         HEXUPPER.encode(secret.as_bytes()),
         unwrapped(&numbers),
+        unwrapped(&hexadecimal),
         bytes::Bytes::copy_from_slice(secret.as_bytes()).escape_ascii().to_string(),
     ]
 }

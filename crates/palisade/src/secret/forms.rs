@@ -44,7 +44,7 @@ fn add_texts(text: &str, forms: &mut Vec<Form>) {
 }
 
 /// Adds the ways to write bytes: in hex, in base64 wherever in a longer value they stand, as a
-/// list of numbers (`[12, 34]`), and with escapes (`b"\x8f"`).
+/// list of numbers (`[12, 34]`, `[c, 22]`), and with escapes (`b"\x8f"`).
 fn add_bytes(bytes: &[u8], forms: &mut Vec<Form>) {
     for encoding in [HEXLOWER, HEXUPPER] {
         forms.push(Form::new(encoding.encode(bytes).into_bytes()));
@@ -52,9 +52,17 @@ fn add_bytes(bytes: &[u8], forms: &mut Vec<Form>) {
     for encoding in [BASE64_NOPAD, BASE64URL_NOPAD] {
         forms.extend((0..3).map(|before| inside_base64(&encoding, before, bytes)));
     }
-    let numbers: Zeroizing<Vec<String>> =
-        Zeroizing::new(bytes.iter().map(ToString::to_string).collect());
-    forms.push(Form::new(numbers.join(", ").into_bytes()));
+    let written: [fn(&u8) -> String; 5] = [
+        ToString::to_string,
+        |byte| format!("{byte:x}"),
+        |byte| format!("{byte:X}"),
+        |byte| format!("{byte:02x}"),
+        |byte| format!("{byte:02X}"),
+    ];
+    for written in written {
+        let numbers: Zeroizing<Vec<String>> = Zeroizing::new(bytes.iter().map(written).collect());
+        forms.push(Form::new(numbers.join(", ").into_bytes()));
+    }
     let escaped = Form::new(bytes.escape_ascii().to_string().into_bytes());
     forms.push(in_json(&escaped));
     forms.push(escaped);

@@ -7,6 +7,7 @@ mod bodies;
 mod bodies_gzip;
 mod bodies_wire;
 mod edge;
+mod leaks;
 mod listener;
 mod minimal;
 mod mount;

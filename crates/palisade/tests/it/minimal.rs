@@ -234,14 +234,14 @@ fn minimal() -> Program {
 }
 
 fn program() -> Program {
-    Service::builder(&built_example())
+    Service::builder(&built_example("minimal"))
 }
 
-/// Returns where cargo puts the example: beside the folder of this test. It has no variable for
+/// Returns where cargo puts an example: beside the folder of this test. It has no variable for
 /// that, as it has for binaries.
-fn built_example() -> PathBuf {
+pub(crate) fn built_example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let example = test.parent().unwrap().with_file_name("examples").join("minimal");
+    let example = test.parent().unwrap().with_file_name("examples").join(name);
     let exists = example.is_file();
     assert!(exists, "{} is not built: cargo build -p palisade --examples", example.display());
     example
