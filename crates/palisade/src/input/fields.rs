@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use super::{Errors, Invalid, Json, Pointer, Rejection, Schema};
+use super::{Errors, Invalid, Json, Pointer, Rejection, Schema, shown_name};
 
 /// A value that is read from text: a JSON string, a query parameter, a field of a CSV row.
 pub trait FromText: Sized {
@@ -159,7 +159,7 @@ impl<'a> Members<'a> {
         }
         let unknown = self.members.iter().find(|(name, _)| !known.contains(&name.as_ref()));
         if let Some((name, _)) = unknown {
-            errors.malformed(&at.member(name), "this member is not known here");
+            errors.malformed(&at.member(&shown_name(name)), "this member is not known here");
         }
     }
 }

@@ -29,4 +29,4 @@ pub use schema::{Schema, described, shown, string_schema, with_keyword};
 pub use text::Line;
 pub use violation::{Errors, Invalid, Pointer, Rejection, Violation};
 
-pub(crate) use violation::{MOST_VIOLATIONS, shortened};
+pub(crate) use violation::{MOST_VIOLATIONS, shown_name};

@@ -1,6 +1,6 @@
 //! Query strings: bounded, each parameter known and given once, every mistake at once.
 
-use super::{Errors, FromText, Invalid, Pointer, Rejection, shortened};
+use super::{Errors, FromText, Invalid, Pointer, Rejection, shown_name};
 
 /// Most parameters that are looked at.
 const MOST_PARAMETERS: usize = 32;
@@ -65,7 +65,7 @@ impl Parameters {
                 true => Invalid::new("duplicate", "This parameter is given more than once."),
                 false => Invalid::new("unknown", "This parameter is not known here."),
             };
-            errors.invalid(&Pointer::Root.member(&shortened(name)), why);
+            errors.invalid(&Pointer::Root.member(&shown_name(name)), why);
         }
         errors.finish(value)
     }

@@ -142,11 +142,21 @@ pub enum Rejection {
     Invalid(Vec<Violation>),
 }
 
-/// Keeps a member name that a client made up from filling the answer.
-pub(crate) fn shortened(place: &str) -> String {
-    const LONGEST: usize = 120;
-    match place.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", place.get(..end).unwrap_or_default()),
-        None => place.to_owned(),
+/// Keeps a place in a document that a client made up from filling the answer.
+fn shortened(place: &str) -> String {
+    cut(place, 120, 120)
+}
+
+/// Returns an unknown name that a client made up: not the whole of one that is as long as a key or
+/// a token, which somebody may have sent as a name by mistake.
+pub(crate) fn shown_name(name: &str) -> String {
+    cut(name, 40, 12)
+}
+
+/// Returns the first `kept` characters of `text` if there are more than `most`.
+fn cut(text: &str, most: usize, kept: usize) -> String {
+    match (text.char_indices().nth(most), text.char_indices().nth(kept)) {
+        (Some(_), Some((end, _))) => format!("{}…", text.get(..end).unwrap_or_default()),
+        _ => text.to_owned(),
     }
 }
