@@ -17,6 +17,7 @@ mod durability;
 mod edge_connections;
 mod edge_http;
 mod edge_http2;
+mod edge_http2_answers;
 mod edge_http2_refusals;
 mod edge_json;
 mod edge_limits;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::ConnectionLimits;
 use super::deadline::Timers;
@@ -28,6 +28,13 @@ const ANSWERED_BYTES_OF_A_FRAME: u64 = 1024;
 const ABANDONED: u64 = 100;
 /// Most bytes of answers that wait for one client; its next request waits until it has read some.
 const MOST_UNSENT: usize = 256 * 1024;
+
+/// Large answers of one connection that are made at a time. The next one is made as soon as there is
+/// room, while the client still reads, so that more would only take more memory.
+const LARGE_AT_A_TIME: usize = 1;
+
+/// A large answer's turn to be made, until it counts as unsent.
+pub(super) type Turn<'a> = SemaphorePermit<'a>;
 
 /// What happened on one connection.
 #[derive(Debug)]
@@ -52,6 +59,7 @@ pub(super) struct Activity {
     unsent: AtomicUsize,
     sent: AtomicU64,
     room: Notify,
+    turns: Semaphore,
     open: OpenConnection,
     /// Timers of requests that are over.
     pub(super) timers: Timers,
@@ -112,6 +120,7 @@ impl Activity {
             unsent: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             room: Notify::new(),
+            turns: Semaphore::new(LARGE_AT_A_TIME),
             open,
             timers: Timers::default(),
         }
@@ -216,15 +225,27 @@ impl Activity {
         }
     }
 
+    /// Tells whether the client has read enough of its answers for another to be made.
+    pub(super) fn has_room(&self) -> bool {
+        self.unsent.load(Relaxed) <= MOST_UNSENT
+    }
+
     /// Waits until the client has read enough of its answers.
-    pub(super) async fn has_room(&self) {
+    pub(super) async fn room(&self) {
         loop {
             let room = self.room.notified();
-            if self.unsent.load(Relaxed) <= MOST_UNSENT {
+            if self.has_room() {
                 return;
             }
             room.await;
         }
+    }
+
+    /// The same for an answer that may be large, which also waits for those before it.
+    pub(super) async fn turn(&self) -> Option<Turn<'_>> {
+        let turn = self.turns.acquire().await.ok();
+        self.room().await;
+        turn
     }
 
     /// Tells whether bytes of a head have come that is not complete.

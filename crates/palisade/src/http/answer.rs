@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::payload::PIECE;
 use super::{Answer, AnswerBody, Operation, Problem, Response};
 use crate::input::{Schema, string_schema};
 
@@ -129,7 +130,11 @@ pub(crate) fn entity_tag(version: u32) -> String {
 }
 
 fn written<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
+    let mut bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
+    if bytes.len() > PIECE {
+        // It may wait for its client to read it, and counts by its length.
+        bytes.shrink_to_fit();
+    }
     Ok(json_response(status, bytes))
 }
 

@@ -222,15 +222,13 @@ async fn answer(
     (peer, most_requests): (IpAddr, u64),
 ) -> Result<http::Response<Sending>, Infallible> {
     let mut busy = activity.begin();
-    // On HTTP/2 a client that reads nothing waits for itself.
-    activity.has_room().await;
     let (parts, body) = request.into_parts();
     let (is_http1, asks_first) =
         (parts.version <= Version::HTTP_11, parts.headers.contains_key(EXPECT));
     let is_framed_oddly = !is_plainly_framed(&parts.headers);
     let (body, arrival) = RequestBody::network(body, &activity);
     let request = http::Request::from_parts(parts, body);
-    let mut response = app.answer(request, peer, &activity).await;
+    let (mut response, turn) = app.answer(request, peer, &activity).await;
     let unread = arrival.and_then(|arrival| arrival.take_rest());
     let is_whole = match unread.map(|rest| Rest::new(rest, &activity)) {
         None => true,
@@ -248,7 +246,10 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     busy.is_answered();
-    Ok(response.map(|body| Sending::new(body, busy, app)))
+    let response = response.map(|body| Sending::new(body, busy, app));
+    // From here on the answer counts as unsent.
+    drop(turn);
+    Ok(response)
 }
 
 /// What the two protocols' connections have in common.

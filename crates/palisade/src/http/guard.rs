@@ -5,10 +5,11 @@
 //! 1. a request id, kept from a trusted proxy only;
 //! 2. the form of the request: `Host`, length of the address, size of the headers;
 //! 3. the client's address, by the proxies that are declared;
-//! 4. refusal while draining, when too many requests are in flight, or when too much of what was
-//!    answered is not read;
-//! 5. the route, its rate limits, and the handler within the request's deadline, a panic contained;
-//! 6. the problem's body, the security headers, and one line in the log.
+//! 4. refusal while draining, or when too much of what was answered is not read;
+//! 5. the route, and on HTTP/2 the request's turn among the large answers of its connection;
+//! 6. refusal when too many requests are in flight;
+//! 7. rate limits, and the handler within the request's deadline, a panic contained;
+//! 8. the problem's body, the security headers, and one line in the log.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
-use super::activity::Activity;
+use super::activity::{Activity, Turn};
 use super::address::{ClientAddress, client_address};
 use super::arrival::Pace;
 use super::deadline::{Outcome, Timed};
@@ -32,7 +33,7 @@ use super::places::{Place, Places};
 use super::proxies::TrustedProxies;
 use super::rate::{AddressPrefix, RateLimiter};
 use super::request_id::RequestId;
-use super::routes::{Limit, Lookup, Mounted, Routes};
+use super::routes::{Limit, Lookup, Mounted, PathParameters, Routes};
 use super::{
     AccountBudget, AnswerBody, Api, Lifecycle, Phase, Problem, Request, RequestBody, Response,
     problem,
@@ -97,7 +98,6 @@ struct Inner {
 /// What the guard knows of a request besides the request.
 struct Context<'a> {
     id: RequestId,
-    started: Instant,
     client: ClientAddress,
     activity: &'a Activity,
 }
@@ -146,27 +146,35 @@ impl App {
     /// Answers one request of `peer` without a connection, as a test does.
     pub async fn respond(&self, request: http::Request<RequestBody>, peer: IpAddr) -> Response {
         let open = self.0.metrics.connections().opened(ConnectionState::Active);
-        self.answer(request, peer.to_canonical(), &Activity::new(open)).await
+        self.answer(request, peer.to_canonical(), &Activity::new(open)).await.0
     }
 
-    /// Answers one request of a connection.
-    pub(super) async fn answer(
+    /// Answers one request of a connection. The turn that an answer has is to be kept until it
+    /// counts as unsent.
+    pub(super) async fn answer<'a>(
         &self,
         request: http::Request<RequestBody>,
         peer: IpAddr,
-        activity: &Activity,
-    ) -> Response {
+        activity: &'a Activity,
+    ) -> (Response, Option<Turn<'a>>) {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let is_from_proxy = self.is_proxy(peer);
         let id = RequestId::of(&parts.headers, is_from_proxy);
         let client = client_address(peer, &parts.headers, &self.0.settings.trusted_proxies);
-        let context = Context { id, started, client, activity };
+        let context = Context { id, client, activity };
         let (method, is_http1) = (parts.method.clone(), parts.version <= Version::HTTP_11);
-        let mut attempt =
-            Attempt { app: self, context: &context, method: &method, found: None, is_over: false };
+        let mut attempt = Attempt {
+            app: self,
+            context: &context,
+            method: &method,
+            started,
+            found: None,
+            turn: None,
+            is_over: false,
+        };
         let outcome = match self.check(&parts) {
-            Ok(()) => self.dispatch(&context, parts, body, &mut attempt.found).await,
+            Ok(()) => self.dispatch(parts, body, &mut attempt).await,
             Err(problem) => Err(problem),
         };
         let mut response = match outcome {
@@ -185,28 +193,8 @@ impl App {
         let is_last = is_http1 && self.0.lifecycle.phase() == Phase::Draining;
         self.0.headers.complete(response.headers_mut(), &context.id, is_last);
         attempt.is_over = true;
-        let found = attempt.found;
-        drop(attempt);
-        self.note(&context, &method, found, response.status().as_u16());
-        response
-    }
-
-    /// Counts an answer and writes its line to the log.
-    fn note(&self, context: &Context<'_>, method: &Method, found: Option<&Mounted>, status: u16) {
-        let duration = context.started.elapsed();
-        let metrics = &self.0.metrics;
-        let (route, counted) = match found {
-            Some(route) => (route.template, metrics.route(route.number).of(method)),
-            None => (NO_ROUTE, metrics.unrouted(method)),
-        };
-        counted.observe(status, duration);
-        telemetry::access(&AccessLine {
-            request_id: context.id.as_str(),
-            method: method_name(method),
-            route,
-            status,
-            duration,
-        });
+        attempt.note(response.status().as_u16());
+        (response, attempt.turn.take())
     }
 
     /// Tells whether there is memory for an answer that its client may not read.
@@ -326,26 +314,24 @@ impl App {
 
     async fn dispatch<'a>(
         &'a self,
-        context: &Context<'_>,
         parts: Parts,
         body: RequestBody,
-        found: &mut Option<&'a Mounted>,
+        attempt: &mut Attempt<'a, '_, '_>,
     ) -> Result<Response, Problem> {
-        let (settings, metrics) = (&self.0.settings, &self.0.metrics);
+        let (settings, metrics, context) = (&self.0.settings, &self.0.metrics, attempt.context);
+        let (route, parameters) = self.find(&parts)?;
+        attempt.found = Some(route);
+        if parts.version > Version::HTTP_11 && (route.is_large || !context.activity.has_room()) {
+            // Boxed, because few requests wait and all would be larger for it.
+            attempt.turn = Box::pin(self.turn(context.activity, route.is_large)).await?;
+            attempt.started = Instant::now();
+        }
         let place = metrics.begin();
         if place.number() > settings.in_flight {
             return Err(self.refuse(Refusal::InFlight, Problem::overloaded()));
         }
         let _share = self.share_of(context.client, place.number())?;
-        let (route, parameters) = match self.0.routes.find(&parts.method, parts.uri.path()) {
-            Lookup::Found(route, parameters) => (route, parameters),
-            Lookup::NotFound => return Err(Problem::not_found()),
-            Lookup::OtherMethods(allowed) => {
-                return Err(Problem::new(problem::METHOD_NOT_ALLOWED).allowing(allowed.clone()));
-            }
-        };
-        *found = Some(route);
-        self.check_rate(context, route)?;
+        self.check_rate(attempt)?;
         let allowed = route.within.unwrap_or(settings.request_timeout);
         // A body that is too slow is told so before the whole request runs out of time.
         let total = route.within.unwrap_or(settings.body_timeout).min(allowed / 10 * 9);
@@ -358,7 +344,7 @@ impl App {
         let limits = BodyLimits { bytes, inflates: route.inflates };
         let request =
             Request { parts, body: Some(body), limits, parameters, client: context.client };
-        let until = context.started.checked_add(allowed).unwrap_or(context.started);
+        let until = attempt.started.checked_add(allowed).unwrap_or(attempt.started);
         let work = route.work.work(request, &self.0.per_account);
         let scope = RequestScope::of(context.id.as_str());
         let work = Timed::new((scope, work), until, arrival.clone(), &context.activity.timers);
@@ -382,6 +368,35 @@ impl App {
         }
     }
 
+    fn find(&self, parts: &Parts) -> Result<(&Mounted, PathParameters), Problem> {
+        match self.0.routes.find(&parts.method, parts.uri.path()) {
+            Lookup::Found(route, parameters) => Ok((route, parameters)),
+            Lookup::NotFound => Err(Problem::not_found()),
+            Lookup::OtherMethods(allowed) => {
+                Err(Problem::new(problem::METHOD_NOT_ALLOWED).allowing(allowed.clone()))
+            }
+        }
+    }
+
+    /// Waits until the client has read what it was answered before, and for an answer that may be
+    /// large until those before it are made. A request's own time begins after that: until then its
+    /// client waits for itself.
+    async fn turn<'a>(
+        &self,
+        activity: &'a Activity,
+        is_large: bool,
+    ) -> Result<Option<Turn<'a>>, Problem> {
+        let waiting = async {
+            if is_large {
+                return activity.turn().await;
+            }
+            activity.room().await;
+            None
+        };
+        let waited = tokio::time::timeout(self.0.settings.request_timeout, waiting).await;
+        waited.map_err(|_| self.refuse(Refusal::Unsent, Problem::overloaded()))
+    }
+
     /// Takes a request's place among those of its client once there are many in all, so that no
     /// client takes them all, such as with bodies that it never sends. Below that nobody counts.
     fn share_of(&self, client: ClientAddress, all: usize) -> Result<Option<Place>, Problem> {
@@ -394,10 +409,11 @@ impl App {
     }
 
     /// Counts the request against the shared limit and the route's own.
-    fn check_rate(&self, context: &Context<'_>, route: &Mounted) -> Result<(), Problem> {
-        let client = AddressPrefix::of(context.client.0);
-        for Limit { limiter, decisions } in self.0.per_ip.iter().chain(&route.limiter) {
-            let counted = limiter.check_when(client, context.started);
+    fn check_rate(&self, attempt: &Attempt<'_, '_, '_>) -> Result<(), Problem> {
+        let client = AddressPrefix::of(attempt.context.client.0);
+        let own = attempt.found.and_then(|route| route.limiter.as_ref());
+        for Limit { limiter, decisions } in self.0.per_ip.iter().chain(own) {
+            let counted = limiter.check_when(client, attempt.started);
             if let Some(decisions) = decisions {
                 decisions.add(Decision::of(counted.is_ok()), 1);
             }
@@ -418,19 +434,41 @@ impl App {
 }
 
 /// A request that is being answered. If its client goes away before, that is told like an answer.
-struct Attempt<'a> {
-    app: &'a App,
-    context: &'a Context<'a>,
-    method: &'a Method,
-    found: Option<&'a Mounted>,
+struct Attempt<'app, 'request, 'connection> {
+    app: &'app App,
+    context: &'request Context<'connection>,
+    method: &'request Method,
+    started: Instant,
+    found: Option<&'app Mounted>,
+    turn: Option<Turn<'connection>>,
     is_over: bool,
 }
 
-impl Drop for Attempt<'_> {
+impl Attempt<'_, '_, '_> {
+    /// Counts an answer and writes its line to the log.
+    fn note(&self, status: u16) {
+        let duration = self.started.elapsed();
+        let metrics = self.app.metrics();
+        let (route, counted) = match self.found {
+            Some(route) => (route.template, metrics.route(route.number).of(self.method)),
+            None => (NO_ROUTE, metrics.unrouted(self.method)),
+        };
+        counted.observe(status, duration);
+        telemetry::access(&AccessLine {
+            request_id: self.context.id.as_str(),
+            method: method_name(self.method),
+            route,
+            status,
+            duration,
+        });
+    }
+}
+
+impl Drop for Attempt<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.app.0.metrics.refused(Refusal::Abandoned);
-            self.app.note(self.context, self.method, self.found, CLIENT_WENT_AWAY);
+            self.app.metrics().refused(Refusal::Abandoned);
+            self.note(CLIENT_WENT_AWAY);
         }
     }
 }

@@ -18,6 +18,7 @@ mod budget;
 mod connection;
 mod deadline;
 mod documents;
+mod extent;
 mod extract;
 mod forwarded;
 mod frames;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::extent::can_be_large;
 use super::extract::{JSON, is_text};
 use super::route::{Api, Endpoint};
 use super::{Audience, Kind, problem};
@@ -24,6 +25,7 @@ pub struct Operation {
     kinds: Vec<&'static Kind>,
     links: Vec<&'static str>,
     schemas: Map<String, Value>,
+    is_large: bool,
 }
 
 impl Operation {
@@ -43,6 +45,7 @@ impl Operation {
             kinds: EVERYWHERE.to_vec(),
             links: Vec::new(),
             schemas: Map::new(),
+            is_large: false,
         }
     }
 
@@ -93,13 +96,29 @@ impl Operation {
     }
 
     /// States a successful answer with a JSON body.
+    ///
+    /// If its schema lets it become longer than 128 KiB, or does not bound it, the route's requests
+    /// on one HTTP/2 connection are worked on one after the other, as fast as their client reads;
+    /// `maxItems` and `maxLength` where they are true avoid that.
     pub fn answers<T: Schema>(&mut self, status: u16, about: &str) {
         T::collect(&mut self.schemas);
+        self.is_large |= can_be_large(&T::reference(), &self.schemas);
         let content = json!({JSON: {"schema": T::reference()}});
         self.responses.push((status, json!({"description": about, "content": content})));
     }
 
-    /// States a successful answer without a body.
+    /// States that answers may become longer than 128 KiB though no schema says so; what that means
+    /// is told at [`Operation::answers`].
+    pub fn may_be_large(&mut self) {
+        self.is_large = true;
+    }
+
+    /// Tells whether answers may be large.
+    pub(super) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    /// States a successful answer without a body, or with one that is no JSON.
     pub fn answers_nothing(&mut self, status: u16, about: &str) {
         self.responses.push((status, json!({"description": about})));
     }

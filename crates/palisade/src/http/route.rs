@@ -355,6 +355,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 body_bytes: endpoint.body_bytes,
                 inflates: endpoint.operation.is_inflated(),
                 within: endpoint.within,
+                is_large: endpoint.operation.is_large(),
                 work: endpoint.handler.behind(endpoint.policy, state.clone()),
             });
         }

@@ -41,6 +41,8 @@ pub(super) struct Mounted {
     pub(super) body_bytes: Option<usize>,
     pub(super) inflates: bool,
     pub(super) within: Option<Duration>,
+    /// Whether its answers may be large.
+    pub(super) is_large: bool,
     pub(super) work: Box<dyn Work>,
 }
 
@@ -187,6 +189,7 @@ mod tests {
             body_bytes: None,
             inflates: false,
             within: None,
+            is_large: false,
             work: Box::new(Never),
         }
     }

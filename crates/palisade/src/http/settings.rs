@@ -98,7 +98,8 @@ crate::settings! {
         /// Longest time for a request's body to arrive.
         pub body_timeout: Duration = Duration::from_secs(20),
             in Duration::from_millis(100)..=Duration::from_secs(300);
-        /// Longest time from a request's head to its answer.
+        /// Longest time from a request's head to its answer. On HTTP/2 a request may wait as long
+        /// before that, for its client to read earlier answers.
         pub request_timeout: Duration = Duration::from_secs(30),
             in Duration::from_millis(100)..=Duration::from_secs(600);
         /// Longest time that a connection may stay open without a request. While there is no place

@@ -17,6 +17,7 @@ struct Exposition(String);
 impl Answer for Exposition {
     fn describe(operation: &mut Operation) {
         operation.answers_nothing(200, "All metrics, in the Prometheus text format.");
+        operation.may_be_large();
     }
 
     fn into_response(self) -> Result<Response, Problem> {

@@ -192,6 +192,7 @@ impl<S: Clone + Send + Sync + 'static> Mount<S> {
             body_bytes: None,
             inflates: false,
             within: None,
+            is_large: false,
             work: Box::new(Behind { policy, state, router }),
         }
     }
