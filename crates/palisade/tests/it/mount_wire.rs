@@ -9,10 +9,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::{StreamExt, stream};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use palisade::config::{Size, Throttle};
 use palisade::http::{
     Anyone, Api, App, Lifecycle, LimitsSection, Phase, Server, ServerSection, Socket,
@@ -71,6 +73,13 @@ async fn leave(State(told): State<Told>, body: Body) -> &'static str {
     "left"
 }
 
+/// A body that ends with one short field.
+fn with_trailers() -> Body {
+    let fields = HeaderMap::from_iter([(HeaderName::from_static("x"), HeaderValue::from(1))]);
+    let frames = [Frame::data(Bytes::from_static(b"body")), Frame::trailers(fields)];
+    Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>))))
+}
+
 async fn upgrades(request: axum::extract::Request) -> String {
     request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some().to_string()
 }
@@ -78,6 +87,7 @@ async fn upgrades(request: axum::extract::Request) -> String {
 struct Running {
     address: SocketAddr,
     lifecycle: Lifecycle,
+    metrics: Metrics,
     server: JoinHandle<std::io::Result<()>>,
     pieces: mpsc::Sender<&'static str>,
     events: mpsc::Receiver<String>,
@@ -93,6 +103,7 @@ impl Running {
             .route("/leave", post(leave))
             .route("/upgrades", get(upgrades))
             .route("/quotes", get(|| std::future::ready(REFUSAL)))
+            .route("/trailers", get(|| std::future::ready(with_trailers())))
             .with_state(Told { pieces: Arc::new(Mutex::new(to_send)), events: told });
         let limits = LimitsSection {
             body_timeout: BODY_TIMEOUT,
@@ -102,13 +113,14 @@ impl Running {
         let edge = limits.public_edge(&ServerSection::default(), Throttle::Off);
         let lifecycle = Lifecycle::new();
         let api = Api::new().mount("/legacy", Anyone, router);
-        let app = App::new(api, &(), edge, lifecycle.clone(), &Metrics::new()).unwrap();
+        let metrics = Metrics::new();
+        let app = App::new(api, &(), edge, lifecycle.clone(), &metrics).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let sockets = vec![Socket::Tcp(listener.into_std().unwrap())];
         let server = Server { sockets, tls: None, app, limits: limits.connections() };
         let server = tokio::spawn(server.run(lifecycle.clone()));
-        Self { address, lifecycle, server, pieces, events }
+        Self { address, lifecycle, metrics, server, pieces, events }
     }
 
     async fn end(self) {
@@ -150,7 +162,7 @@ impl Client {
             assert_eq!(read, 1, "it ended with {:?}", String::from_utf8_lossy(&come));
             come.push(byte[0]);
         }
-        String::from_utf8(come).unwrap()
+        String::from_utf8_lossy(&come).into_owned()
     }
 
     /// Returns what comes until the connection ends.
@@ -266,5 +278,28 @@ async fn a_body_that_reads_like_a_refusal_of_the_parser_is_passed_on_to_the_byte
 
     let next = rest.strip_prefix(REFUSAL).unwrap_or_else(|| panic!("{rest}"));
     assert!(next.starts_with("HTTP/1.1 404"), "{next}");
+    running.end().await;
+}
+
+/// The preface of HTTP/2, empty SETTINGS, and `GET /legacy/trailers` on stream 1.
+const ASKS_FOR_TRAILERS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+    \0\0\x17\x01\x05\0\0\0\x01\x82\x86\x04\x10/legacy/trailers\x01\x01x";
+/// HEADERS that end stream 1 with 5 bytes.
+const TRAILERS: &str = "\0\0\x05\x01\x05\0\0\0\x01";
+
+#[tokio::test]
+async fn the_short_fields_at_the_end_of_an_answer_are_no_refusal() {
+    let running = Running::start().await;
+    let mut client = Client(TcpStream::connect(running.address).await.unwrap());
+
+    client.write(ASKS_FOR_TRAILERS).await;
+    client.until(TRAILERS).await;
+    // What was written is counted before the next answer.
+    client.write(b"\0\0\x08\x06\0\0\0\0\0the last").await;
+    client.until("the last").await;
+
+    let counted = running.metrics.render().unwrap();
+    let none = r#"palisade_refusals_total{listener="public",reason="unreadable_431"} 0"#;
+    assert!(counted.contains(none), "{counted}");
     running.end().await;
 }
