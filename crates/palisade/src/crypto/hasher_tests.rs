@@ -143,6 +143,20 @@ async fn work_whose_deadline_passed_or_whose_caller_left_is_never_begun() {
 }
 
 #[tokio::test]
+async fn what_a_worker_logs_belongs_to_the_request_that_it_works_for() {
+    let hasher = start(settings());
+    let work = || Ok(RequestScope::current().id().map(str::to_owned));
+
+    let (scope, mut submitted) = (RequestScope::of("r1"), Box::pin(hasher.submit(move |_| work())));
+    let of_request =
+        std::future::poll_fn(|context| scope.run(|| submitted.as_mut().poll(context))).await;
+    let of_none = hasher.submit(move |_| work()).await;
+
+    assert_eq!(of_request.unwrap().as_deref(), Some("r1"));
+    assert_eq!(of_none.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_panic_is_one_failed_answer() {
     let hasher = start(settings());
     let outcome = hasher.submit::<(), _>(|_| panic!("on purpose")).await;

@@ -64,8 +64,8 @@ impl RequestScope {
         Entered { before, _stays_on_its_thread: PhantomData }
     }
 
-    /// Returns the id, if there is a request.
-    pub(super) fn id(&self) -> Option<&str> {
+    /// Returns the id of the request: 1 to 64 of `[A-Za-z0-9._-]`. `None` outside of requests.
+    pub fn id(&self) -> Option<&str> {
         let id = self.id.get(..usize::from(self.length))?;
         std::str::from_utf8(id).ok().filter(|id| !id.is_empty())
     }

@@ -9,6 +9,7 @@ mod bodies_wire;
 mod edge;
 mod leaks;
 mod listener;
+mod log;
 mod minimal;
 mod mount;
 mod mount_answers;
