@@ -8,6 +8,7 @@ mod figures;
 mod footprint;
 mod machine;
 mod orderdesk;
+mod redact;
 mod report;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["edge"] => edge::measure().map(|report| say(report.to_text())),
         [edge::SERVER, variant, options @ ..] => edge::serve(variant, options),
         ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
+        ["redact"] => redact::measure().map(|report| say(report.to_text())),
         ["all"] => all().map(|reports| say(to_text(&reports))),
         ["all", "--markdown"] => {
             all().and_then(|reports| report::write_markdown(&reports)).map(say)
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
 
 /// Runs every scenario, one after the other so that none disturbs another.
 fn all() -> anyhow::Result<Vec<Report>> {
-    Ok(vec![edge::measure()?, footprint::measure()?])
+    Ok(vec![edge::measure()?, footprint::measure()?, redact::measure()?])
 }
 
 fn to_text(reports: &[Report]) -> String {
@@ -72,6 +74,7 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
   edge        the guard against bare axum and against the usual tower-http stack; asks for the
               Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
+  redact      taking secrets out of a line of the access log, in the log's writer
   all         every scenario in turn; with --markdown writes bench/RESULTS.md
 
 Exit code: 0 measured, 1 could not measure, 2 wrong usage.
