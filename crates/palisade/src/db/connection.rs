@@ -31,6 +31,8 @@ pub(super) struct Location {
     path: PathBuf,
     busy_timeout: Duration,
     synchronous: &'static str,
+    /// Whether this process serves from the file.
+    is_served: bool,
 }
 
 impl Location {
@@ -60,7 +62,8 @@ impl Location {
             false => "PRAGMA synchronous = FULL;",
             true => "PRAGMA synchronous = NORMAL;",
         };
-        Ok((Self { path, busy_timeout: settings.busy_timeout, synchronous }, lock))
+        let is_served = lock.is_some();
+        Ok((Self { path, busy_timeout: settings.busy_timeout, synchronous, is_served }, lock))
     }
 
     /// Opens the connection that writes.
@@ -81,6 +84,9 @@ impl Location {
             .execute_batch(self.synchronous)
             .and_then(|()| connection.execute_batch("PRAGMA foreign_keys = ON;"))
             .map_err(DbError::from_driver)?;
+        if self.is_served {
+            keep_temporary_files(&connection, &self.path).map_err(DbError::from_driver)?;
+        }
         Ok(connection)
     }
 
@@ -100,6 +106,13 @@ impl Location {
             .map_err(|error| DbError::open("SQLite cannot set up the connection", error))?;
         Ok(connection)
     }
+}
+
+/// Has large sorts spill beside the database: a service that is locked down can write nowhere else,
+/// and rows are not left where everybody keeps files. SQLite has one such folder for a process.
+fn keep_temporary_files(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
+    let folder = database.parent().and_then(Path::to_str).unwrap_or_default();
+    connection.pragma_update(None, "temp_store_directory", folder)
 }
 
 /// Lets a crafted file or statement do less, and refuses `"text"` for `'text'`.

@@ -73,7 +73,7 @@ impl DatabaseUrl {
     }
 
     /// Returns the file of the database.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

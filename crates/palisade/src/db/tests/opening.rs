@@ -78,3 +78,18 @@ async fn every_commit_waits_for_the_disk_unless_that_is_given_up_by_name() {
     assert_eq!(full.db.write(synchronous).await.unwrap(), 2);
     assert_eq!(normal.db.write(synchronous).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn large_sorts_spill_beside_the_database_and_not_where_everybody_keeps_files() {
+    let test = TestDb::open().await;
+    let asked = "PRAGMA temp_store_directory";
+
+    let folder = test.db.write(async move |tx: &mut Tx<'_>| {
+        tx.query_one(asked, args![], |row| row.get::<String>("temp_store_directory")).await
+    });
+
+    // It is one for the process: another test may have opened its database since.
+    let folder = PathBuf::from(folder.await.unwrap());
+    let temporary = test.folder.path().parent().unwrap();
+    assert_eq!(folder.parent(), Some(temporary), "{folder:?}");
+}
