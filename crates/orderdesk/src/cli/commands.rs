@@ -13,6 +13,7 @@ use palisade::db::{Db, Purpose};
 use palisade::http::ListenAddress;
 use palisade::input::FromText;
 use palisade::outbound::{ProbeTarget, probe};
+use palisade::process::{Sandbox, scrub_environment};
 
 use super::{password, print};
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
@@ -32,7 +33,13 @@ pub(super) fn load(
 
 fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
     let environment = Environment::of_process();
-    Ok((load(file, &environment)?.into_settings(), environment))
+    let settings = load(file, &environment)?.into_settings();
+    if settings.sandbox.mode != Sandbox::Off {
+        // What waits for a password or the database can be looked at meanwhile. Where it cannot be
+        // had the command goes on: only a service is asked to be locked down.
+        scrub_environment().ok();
+    }
+    Ok((settings, environment))
 }
 
 /// Runs what waits for the database on this thread.

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use palisade::config::{Environment, Loaded, Origin};
+use palisade::config::{Environment, Loaded, Origin, SecretOrigin};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
+use palisade::process::Needs;
 use palisade::service::{Prepared, Reach, ServiceSettings};
 use palisade::telemetry;
 
@@ -20,8 +21,11 @@ const DEV_ONLY: &str = "--dev serves nobody else: leave out --dev, or listen on 
 
 pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
-    let settings = effective(load(file, &environment)?, is_dev);
-    HashSettings::from(&settings.passwords).check().context("[passwords]")?;
+    let mut settings = effective(load(file, &environment)?, is_dev);
+    let hashing = HashSettings::from(&settings.passwords);
+    hashing.check().context("[passwords]")?;
+    // Counted now: a process that is locked down is not told how many its container allows it.
+    settings.passwords.workers = hashing.workers;
     telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };
     let prepared = Prepared::new(PROGRAM, settings.basics(), reach)?;
@@ -29,8 +33,9 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let secrets = ServiceSecrets::read(&environment)?;
     let inherited = InheritedSockets::take(&environment);
     drop(environment);
+    let needs = needs(file, &secrets);
     let folder = dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path);
-    prepared.run(inherited, folder, async |_| {
+    prepared.needs(needs).run(inherited, folder, async |_| {
         let parts = Parts::start(&settings, &secrets).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
@@ -38,6 +43,19 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
         Ok(parts.offer(&settings))
     })?;
     Ok(())
+}
+
+/// Returns what the service needs once it is locked down: its database, and to read again what its
+/// settings and secrets came from.
+fn needs(file: Option<&Path>, secrets: &ServiceSecrets) -> Needs {
+    let origins = secrets.origins.iter().map(|(_, origin)| origin);
+    let files = origins.filter_map(|origin| match origin {
+        SecretOrigin::File(path) => Some(path.as_path()),
+        SecretOrigin::Variable(_) | SecretOrigin::Manager(_) => None,
+    });
+    file.into_iter()
+        .chain(files)
+        .fold(Needs::new().writes(secrets.database_url.path()), Needs::rereads)
 }
 
 /// Returns the settings, with development's own default for TLS where nothing else was said.

@@ -22,15 +22,6 @@ async fn a_crash_leaves_no_core_file_and_nothing_gains_privileges() {
 }
 
 #[tokio::test]
-async fn the_sandbox_that_this_version_does_not_have_is_not_pretended() {
-    let folder = Setup::default().setting("sandbox.mode", "enforce").folder();
-
-    let refused = folder.serve().run().await;
-
-    assert!(refused.assert_code(1).stderr.contains("best-effort"), "{}", refused.stderr);
-}
-
-#[tokio::test]
 async fn a_renewed_certificate_is_taken_on_sighup_and_a_broken_one_is_not() {
     let other = Setup::default().dev().start().await;
     let app = Setup::default().dev().start().await;

@@ -209,6 +209,14 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Returns the file of a Unix socket that this process bound, and removes at the end.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_, None) => None,
+            Self::Unix(_, Some(path)) => Some(path),
+        }
+    }
+
     /// Returns where it really listens, as the settings would say it.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ pub use problem::{Kind, Problem};
 pub use proxies::{ForwardedHeader, TrustedProxies};
 pub use rate::{AddressPrefix, RateLimiter};
 pub use route::{Api, Endpoint, NoPolicy, Route, RouteLine};
+pub(crate) use self_signed::make_certificate_folder;
 pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
 pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection, TlsVersion};

@@ -45,13 +45,22 @@ pub fn self_signed(dir: &Path, now: Timestamp) -> Result<TlsFiles, TlsError> {
     let end = now.after(VALIDITY);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let certificate = parameters(now, end)?.self_signed(&key)?;
-    let unwritable = |cause| TlsError::Unwritable { file: dir.to_owned(), cause };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)?;
+    make_certificate_folder(dir)?;
     // The date comes last: while it is missing or old, the two others are made again.
     write(&files.key, Secret::new(key.serialize_pem()).expose(), 0o600)?;
     write(&files.certificate, &certificate.pem(), 0o644)?;
     write(&not_after, &end.as_millis().to_string(), 0o644)?;
     Ok(files)
+}
+
+/// Makes the folder for the files, for its owner only, if it is missing.
+///
+/// # Errors
+///
+/// [`TlsError::Unwritable`].
+pub(crate) fn make_certificate_folder(dir: &Path) -> Result<(), TlsError> {
+    let unwritable = |cause| TlsError::Unwritable { file: dir.to_owned(), cause };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)
 }
 
 fn parameters(start: Timestamp, end: Timestamp) -> Result<CertificateParams, rcgen::Error> {

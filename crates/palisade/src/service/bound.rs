@@ -1,7 +1,10 @@
 //! Sockets that are bound before the process gives up what it needs for that.
 
+use std::os::unix::fs::lchown;
+use std::path::Path;
+
 use crate::http::{InheritedSockets, ListenAddress, ListenAddresses, Socket};
-use crate::process::{LockdownError, Report, Sandbox, lock_down};
+use crate::process::{Account, LockdownError, Needs, Report, Sandbox, lock_down};
 
 use super::LockedDown;
 
@@ -57,13 +60,38 @@ impl Bound {
         Ok(all.into_iter().filter(|address| !address.is_local()).collect())
     }
 
-    /// Locks the process down.
+    /// Locks the process down: it becomes `account` if one is given, and keeps what `needs` lists
+    /// and the removal of its own Unix sockets, which are the account's from now on.
     ///
     /// # Errors
     ///
-    /// What `mode` demands and cannot be had.
-    pub fn lock_down(self, mode: Sandbox) -> Result<(LockedDown, Report), LockdownError> {
-        let report = lock_down(mode)?;
-        Ok((LockedDown::new(self), report))
+    /// What `mode` demands and cannot be had, and what is wrong with `account`.
+    pub fn lock_down(
+        self,
+        mode: Sandbox,
+        account: Option<&Account>,
+        needs: Needs,
+    ) -> Result<(LockedDown, Report), LockdownError> {
+        // The limit of a container stands in files that are out of reach afterwards.
+        let cores = std::thread::available_parallelism();
+        if let Some(account) = account.filter(|account| !account.is_present()) {
+            self.files().for_each(|file| give(file, account));
+        }
+        let needs = self.files().fold(needs, Needs::removes);
+        let report = lock_down(mode, account, &needs)?;
+        Ok((LockedDown::new(self, cores.ok()), report))
+    }
+
+    /// Returns the files of the Unix sockets that were bound here.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.public.iter().chain([&self.admin]).filter_map(Socket::file)
+    }
+}
+
+/// Gives a socket to the account that will serve it, so that its group can connect and it can be
+/// removed. A link in its place is not followed. If that fails, who is not root is told so next.
+fn give(file: &Path, account: &Account) {
+    if let Err(error) = lchown(file, Some(account.user()), Some(account.group())) {
+        tracing::debug!(%error, "a socket keeps its owner");
     }
 }

@@ -13,9 +13,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::http::health::{self, Health};
 use crate::http::{
     App, InheritedSockets, Lifecycle, LimitsSection, RateLimiter, TlsAcceptorSource, TlsError,
-    TlsFiles, TlsMode, TlsSection, self_signed,
+    TlsFiles, TlsMode, TlsSection, make_certificate_folder, self_signed,
 };
-use crate::process::{self, LockdownError, Report, raise_descriptor_limit};
+use crate::process::{
+    self, Account, LockdownError, Measure, Needs, Report, Sandbox, State, raise_descriptor_limit,
+};
 use crate::telemetry::metrics::{MetricError, Metrics};
 use crate::telemetry::{self, Log};
 
@@ -79,26 +81,41 @@ pub struct Prepared {
     program: Program,
     basics: Basics,
     reach: Reach,
+    account: Option<Account>,
+    needs: Needs,
     log: Log,
 }
 
 impl Prepared {
-    /// Starts the log and judges the addresses; holds no more connections than there are
-    /// descriptors for.
+    /// Starts the log, judges the addresses and looks the account up; holds no more connections
+    /// than there are descriptors for.
     ///
     /// # Errors
     ///
-    /// [`StartError::Exposed`].
+    /// [`StartError::Exposed`], [`StartError::Lockdown`].
     pub fn new(program: Program, mut basics: Basics, reach: Reach) -> Result<Self, StartError> {
         let log = telemetry::start(program.name, &basics.log);
         reach.check(&basics.server.listen.0, &basics)?;
         fit_connections(&mut basics.limits);
-        Ok(Self { program, basics, reach, log })
+        let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
+        let account = account.map_err(LockdownError::from)?;
+        Ok(Self { program, basics, reach, account, needs: Needs::new(), log })
+    }
+
+    /// Says what the service itself needs once it is locked down: its database, the files of its
+    /// settings and secrets, the ports that it connects to. The files of `[tls]` are known already.
+    #[must_use]
+    pub fn needs(mut self, needs: Needs) -> Self {
+        self.needs = self.needs.and(needs);
+        self
     }
 
     /// Binds, locks the process down, starts threads, and serves what `build` offers until SIGTERM
     /// or SIGINT; then drains. A self-signed certificate, if the settings want one, is made in the
     /// folder `certificates`.
+    ///
+    /// Everything that can be judged of settings, secrets and surroundings is judged before this is
+    /// called: here the process begins to give up what judging takes.
     ///
     /// # Errors
     ///
@@ -113,18 +130,21 @@ impl Prepared {
         certificates: &Path,
         build: impl AsyncFnOnce(&Metrics) -> Result<Offer<S>, Failure>,
     ) -> Result<(), StartError> {
-        let Self { program, basics, reach, mut log } = self;
+        let Self { program, basics, reach, account, needs, mut log } = self;
         let given = given_files(&basics.tls)?;
         let bound = Bound::bind(&basics.server.listen, &basics.server.admin_listen, inherited)?;
         // What systemd bound is only known now.
         reach.check(&bound.reachable_from_outside()?, &basics)?;
-        let (locked_down, report) = bound.lock_down(basics.sandbox.mode)?;
+        let metrics = Metrics::new();
+        process::metrics::register(&metrics, program.name, program.version)?;
+        let needs = needs.and(needs_of(&basics.tls, given.as_ref(), certificates)?);
+        let (locked_down, report) =
+            bound.lock_down(basics.sandbox.mode, account.as_ref(), needs)?;
         tell(&report);
+        process::metrics::register_lockdown(&metrics, &report)?;
         let start = async || {
             log.begin()?;
             let making = self_signing(&basics.tls, certificates);
-            let metrics = Metrics::new();
-            process::metrics::register(&metrics, program.name, program.version)?;
             let offer = build(&metrics).await.map_err(StartError::Service)?;
             let tls = match making {
                 Some(making) => Some(making.await.map_err(std::io::Error::from)??),
@@ -137,6 +157,23 @@ impl Prepared {
             ServeError::Runtime(error) => StartError::System(error),
         })
     }
+}
+
+/// Returns what serving the certificate takes: reading renewed files, or making some in a folder
+/// that is made now, because nothing can be made beside it later.
+fn needs_of(
+    tls: &TlsSection,
+    given: Option<&TlsFiles>,
+    certificates: &Path,
+) -> Result<Needs, TlsError> {
+    if let Some(TlsFiles { certificate, key }) = given {
+        return Ok(Needs::new().reads(certificate).reads(key));
+    }
+    if tls.mode != TlsMode::SelfSigned {
+        return Ok(Needs::new());
+    }
+    make_certificate_folder(certificates)?;
+    Ok(Needs::new().writes(certificates))
 }
 
 /// Makes the certificate, if the settings want one of our own, beside the service's own start,
@@ -235,8 +272,16 @@ fn fit_connections(limits: &mut LimitsSection) {
 }
 
 fn tell(report: &Report) {
-    tracing::info!(%report, "locked down");
-    if report.is_root {
+    let mode = report.mode().to_string();
+    let (taken, missing) = (report.listed(State::InEffect), report.listed(State::Missing));
+    if report.mode() == Sandbox::Off {
+        tracing::warn!(mode, "not locked down: sandbox.mode is \"off\"");
+    } else if missing.is_empty() {
+        tracing::info!(mode, taken, "locked down");
+    } else {
+        tracing::warn!(mode, taken, missing, "locked down in part");
+    }
+    if !report.is_in_effect(Measure::User) {
         tracing::warn!("running as root, which nothing here needs: use an account of its own");
     }
 }

@@ -10,6 +10,7 @@ use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::http::{InheritedSockets, Introduction};
+use crate::process::Needs;
 use crate::secret::redacted;
 
 /// A service as a program, with all that it is called.
@@ -46,6 +47,10 @@ impl Program {
     /// settings file, `config show` what is in force, `--help` the usage. A self-signed
     /// certificate is kept in `./NAME-data`.
     ///
+    /// `build` runs in a process that is locked down: it reads the file of the settings, those of
+    /// `[tls]`, and the files that variables called `..._FILE` and `CREDENTIALS_DIRECTORY` name.
+    /// A service that needs more, a database for one, says so in [`main_with`](Self::main_with).
+    ///
     /// The example `minimal`, at the top of this crate's documentation, is a whole program.
     ///
     /// # Panics
@@ -53,6 +58,40 @@ impl Program {
     /// If two routes of the offer are the same, or a path is not one.
     pub fn main<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
         self,
+        build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
+    ) -> ExitCode {
+        self.main_with(|_, _| Ok(Needs::new()), build)
+    }
+
+    /// Runs the program as [`main`](Self::main) does, and leaves it what `needs` makes of the
+    /// settings and the environment when it is locked down. `needs` runs before that, so what takes
+    /// the machine's own files or a count of its cores is done there.
+    ///
+    /// ```no_run
+    /// use palisade::http::Api;
+    /// use palisade::process::Needs;
+    /// use palisade::service::{Offer, Program};
+    ///
+    /// palisade::service_settings! {
+    ///     /// Everything that can be set.
+    ///     pub struct Settings in "GREETER" {}
+    /// }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     let program = Program { name: "greeter", version: "1.0.0", about: "It greets." };
+    ///     program.main_with::<Settings, _>(
+    ///         |_settings, _environment| Ok(Needs::new().writes("/var/lib/greeter/greetings.db")),
+    ///         async |_setup| Ok(Offer::new(Api::new(), ())),
+    ///     )
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If two routes of the offer are the same, or a path is not one.
+    pub fn main_with<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
+        self,
+        needs: impl FnOnce(&C, &Environment) -> Result<Needs, Failure>,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> ExitCode {
         let CommandLine { command, file } = match CommandLine::parse(config::arguments()) {
@@ -63,7 +102,7 @@ impl Program {
             }
         };
         let outcome = match command {
-            Command::Serve => self.serve(file.as_deref(), build),
+            Command::Serve => self.serve(file.as_deref(), needs, build),
             Command::ShowSettings => show_settings::<C>(file.as_deref()),
             Command::ExampleSettings => print(&config::example::<C>()),
             Command::Help => print(&format!("{}\n\n{}\n", self.about, usage(self.name))),
@@ -80,13 +119,16 @@ impl Program {
     fn serve<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
         self,
         file: Option<&Path>,
+        needs: impl FnOnce(&C, &Environment) -> Result<Needs, Failure>,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> Result<(), Failed> {
         let environment = Environment::of_process();
         let settings = config::load::<C>(file, &environment).map(Loaded::into_settings)?;
         let basics = settings.basics();
         let public_url = basics.server.public_url.clone();
-        let prepared = Prepared::new(self, basics, Reach::AsSet)?;
+        let needs = needs(&settings, &environment).map_err(StartError::Service)?;
+        let needs = needs.and(files_of(file, &environment));
+        let prepared = Prepared::new(self, basics, Reach::AsSet)?.needs(needs);
         let inherited = InheritedSockets::take(&environment);
         let certificates = PathBuf::from(format!("{}-data", self.name));
         let Self { name: title, version, about } = self;
@@ -97,6 +139,16 @@ impl Program {
         })?;
         Ok(())
     }
+}
+
+/// Returns the files that every service reads: its settings, and its secrets by every way that
+/// [`Secrets::of`](crate::config::Secrets::of) knows.
+fn files_of(settings: Option<&Path>, environment: &Environment) -> Needs {
+    let names = environment.names_with_prefix("");
+    let named = names.filter(|name| name.ends_with("_FILE") || name == "CREDENTIALS_DIRECTORY");
+    let secrets = named.filter_map(|name| environment.path(&name));
+    let files = settings.map(Path::to_owned).into_iter().chain(secrets);
+    files.fold(Needs::new(), Needs::rereads)
 }
 
 fn show_settings<C: ServiceSettings>(file: Option<&Path>) -> Result<(), Failed> {

@@ -1,6 +1,7 @@
 //! Threads, signals, draining: from a locked-down process to its exit.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::secret::redacted;
 #[derive(Debug)]
 pub struct LockedDown {
     sockets: Bound,
+    cores: Option<NonZeroUsize>,
 }
 
 /// What is served, made once the runtime is there.
@@ -51,9 +53,10 @@ pub enum ServeError<E> {
 }
 
 impl LockedDown {
-    /// Takes over the sockets of a process that was locked down just now.
-    pub(super) fn new(sockets: Bound) -> Self {
-        Self { sockets }
+    /// Takes over the sockets of a process that was locked down just now, and how many cores it
+    /// may use, as far as that was told before.
+    pub(super) fn new(sockets: Bound, cores: Option<NonZeroUsize>) -> Self {
+        Self { sockets, cores }
     }
 
     /// Starts the threads, calls `start`, serves until SIGTERM or SIGINT, drains, and calls `stop`.
@@ -68,6 +71,7 @@ impl LockedDown {
         stop: impl AsyncFnOnce(T),
     ) -> Result<(), ServeError<E>> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.cores.map_or(1, NonZeroUsize::get))
             .thread_name("worker")
             .enable_all()
             .build()?;

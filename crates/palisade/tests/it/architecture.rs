@@ -157,7 +157,7 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 14] = [
+const CONFINED: [Confined; 17] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
@@ -170,6 +170,9 @@ const CONFINED: [Confined; 14] = [
         word: "io::stderr",
         to: &["palisade/src/telemetry/", "palisade/src/service/", "orderdesk/src/cli/"],
     },
+    Confined { word: "landlock::", to: &["palisade/src/process/"] },
+    Confined { word: "seccompiler::", to: &["palisade/src/process/"] },
+    Confined { word: "libc::", to: &["palisade/src/process/system_calls/"] },
     Confined { word: "std::env", to: &["palisade/src/config/"] },
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
     Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
