@@ -23,6 +23,7 @@ pub struct Program {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
+    user: Option<u32>,
     input: Vec<u8>,
 }
 
@@ -33,6 +34,7 @@ impl Program {
             args: Vec::new(),
             env: Vec::new(),
             dir: None,
+            user: None,
             input: Vec::new(),
         }
     }
@@ -55,6 +57,14 @@ impl Program {
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
+        self
+    }
+
+    /// Runs the child as the user and the group of this number, which takes root. The folder, if it
+    /// is given, must be that user's.
+    #[must_use]
+    pub fn user(mut self, number: u32) -> Self {
+        self.user = Some(number);
         self
     }
 
@@ -124,10 +134,14 @@ impl Program {
     }
 
     fn folder(&self) -> anyhow::Result<Folder> {
-        Ok(match &self.dir {
-            Some(dir) => Folder::Given(dir.clone()),
-            None => Folder::Own(tempfile::tempdir().context("no temporary folder")?),
-        })
+        if let Some(dir) = &self.dir {
+            return Ok(Folder::Given(dir.clone()));
+        }
+        let folder = tempfile::tempdir().context("no temporary folder")?;
+        if self.user.is_some() {
+            std::os::unix::fs::chown(folder.path(), self.user, self.user)?;
+        }
+        Ok(Folder::Own(folder))
     }
 
     fn command(&self, folder: &Folder) -> Command {
@@ -138,6 +152,9 @@ impl Program {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             .kill_on_drop(true);
+        if let Some(number) = self.user {
+            command.uid(number).gid(number);
+        }
         command
     }
 

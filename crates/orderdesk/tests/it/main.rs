@@ -23,6 +23,7 @@ mod edge_json;
 mod edge_limits;
 mod edge_proxies;
 mod exposition;
+mod lockdown;
 mod log;
 mod metrics;
 mod openapi;

@@ -8,6 +8,7 @@
 //! ```
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use palisade_testing::{Call, Client, Program, Reply, Service};
@@ -32,6 +33,7 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
     file: Option<String>,
     is_dev: bool,
+    user: Option<u32>,
 }
 
 impl Setup {
@@ -57,6 +59,11 @@ impl Setup {
         Self { is_dev: true, ..self }
     }
 
+    /// Runs everything as another user than root, who owns the folder; whoever is not root is one.
+    pub(crate) fn by_somebody(self) -> Self {
+        Self { user: is_root().then_some(SOMEBODY), ..self }
+    }
+
     /// Makes the folder and starts the service in it.
     pub(crate) async fn start(self) -> TestService {
         let folder = self.folder();
@@ -70,7 +77,9 @@ impl Setup {
         if let Some(toml) = &self.file {
             fs::write(folder.path().join(SETTINGS), toml).unwrap();
         }
-        Folder { folder, setup: self }
+        give(folder.path(), self.user);
+        let program = self.user.map(|_| reachable_program());
+        Folder { folder, setup: self, program }
     }
 }
 
@@ -79,6 +88,7 @@ impl Setup {
 pub(crate) struct Folder {
     folder: TempDir,
     setup: Setup,
+    program: Option<TempDir>,
 }
 
 impl Folder {
@@ -100,7 +110,11 @@ impl Folder {
 
     /// Describes a command with the settings and secrets of the service in this folder.
     pub(crate) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Program {
-        let mut command = orderdesk().args(args).dir(self.path());
+        let mut command = match (&self.program, self.setup.user) {
+            (Some(folder), Some(user)) => Service::builder(&folder.path().join(PROGRAM)).user(user),
+            _ => orderdesk(),
+        };
+        command = command.args(args).dir(self.path());
         for (name, value) in self.environment() {
             command = command.env(name, value);
         }
@@ -123,6 +137,9 @@ impl Folder {
             ("ORDERDESK__RATE__SIGN_UP", "off".to_owned()),
             ("ORDERDESK__RATE__LOGIN", "off".to_owned()),
         ];
+        if let Some(mode) = sandbox_mode() {
+            defaults.push(("ORDERDESK__SANDBOX__MODE", mode));
+        }
         if !self.setup.is_dev {
             defaults.extend([
                 ("DATABASE_URL", format!("sqlite://{}", self.database().display())),
@@ -158,6 +175,44 @@ impl Folder {
         bytes
     }
 }
+
+/// Returns how much every service of every test locks itself down, if whoever runs the tests says so:
+/// `ORDERDESK_TEST_SANDBOX=enforce`. Without it the default of the program is tested.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the tests are asked is no setting of a service"
+)]
+fn sandbox_mode() -> Option<String> {
+    std::env::var("ORDERDESK_TEST_SANDBOX").ok()
+}
+
+/// Tells whether the tests run as root, who may become anybody.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Gives a file or folder to a user and the group of the same number.
+pub(crate) fn give(path: &Path, user: Option<u32>) {
+    if user.is_some() {
+        std::os::unix::fs::chown(path, user, user).unwrap();
+    }
+}
+
+/// Returns a folder with the program in it that everybody can reach: the checkout of whoever builds
+/// it may be closed to others.
+fn reachable_program() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (built, copy) = (env!("CARGO_BIN_EXE_orderdesk"), folder.path().join(PROGRAM));
+    if fs::hard_link(built, &copy).is_err() {
+        fs::copy(built, &copy).unwrap();
+    }
+    folder
+}
+
+/// A user and a group that are on no machine.
+pub(crate) const SOMEBODY: u32 = 65_533;
+const PROGRAM: &str = "orderdesk";
 
 /// A running Orderdesk with an empty database; killed, and its folder removed, when dropped.
 #[derive(Debug)]

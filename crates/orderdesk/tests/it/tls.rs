@@ -9,13 +9,15 @@ use palisade::http::self_signed;
 use palisade_testing::{Client, raw};
 use tempfile::TempDir;
 
+use crate::lockdown::strictest;
 use crate::support::{Setup, TestService};
 
 #[tokio::test]
 async fn a_replaced_certificate_is_served_without_a_signal_and_open_connections_go_on() {
     let (served, renewed) = (certificate(), certificate());
     let first = root(&served);
-    let app = with_certificate(&served).start().await;
+    let setup = with_certificate(&served).setting("sandbox.mode", strictest().await);
+    let app = setup.start().await;
     let client = Client::https(app.service.public(), first.as_bytes()).unwrap();
     let mut open = client.connect().await.unwrap();
     client.get("/openapi.json").send_on(&mut open).await.unwrap().assert_status(200);

@@ -4,7 +4,7 @@
 //! `text` block after one is what it prints; a block with none prints nothing. `…` stands for
 //! anything, and of JSON the layout does not count.
 //!
-//! Only the addresses are replaced, because a test takes free ports.
+//! Only the addresses are replaced, because a test takes free ports, and the lockdown is demanded.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -13,6 +13,8 @@ use std::path::Path;
 
 use palisade_testing::{Finished, Program, Service};
 use serde_json::Value;
+
+use crate::lockdown::strictest;
 
 #[tokio::test]
 async fn the_tour_of_the_readme_works_as_printed() {
@@ -75,6 +77,7 @@ async fn serve() -> Service {
         .args(arguments)
         .env("ORDERDESK__SERVER__LISTEN", "127.0.0.1:0")
         .env("ORDERDESK__SERVER__ADMIN_LISTEN", "127.0.0.1:0")
+        .env("ORDERDESK__SANDBOX__MODE", strictest().await)
         .start()
         .await
 }

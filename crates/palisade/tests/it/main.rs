@@ -9,6 +9,7 @@ mod bodies_wire;
 mod edge;
 mod leaks;
 mod listener;
+mod lockdown;
 mod log;
 mod minimal;
 mod mount;
