@@ -54,6 +54,12 @@ impl Timestamp {
         written.replace("+0000", "GMT")
     }
 
+    /// Reads a moment as HTTP writes it (RFC 9110, section 5.6.7).
+    pub(crate) fn from_http_date(text: &str) -> Option<Self> {
+        let parsed = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+        Some(Self::from_millis(parsed.unix_timestamp().checked_mul(1000)?))
+    }
+
     /// Reads an RFC 3339 date and time with an offset; digits past the millisecond are dropped,
     /// and a moment outside the bounds is moved to them as in [`Timestamp::from_millis`].
     pub fn parse(text: &str) -> Option<Self> {
@@ -174,6 +180,14 @@ mod tests {
             let moment = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment));
         }
+    }
+
+    #[test]
+    fn the_date_of_http_is_read_as_it_is_written() {
+        let moment = Timestamp::from_millis(1_767_225_600_000);
+        assert_eq!(moment.to_http_date(), "Thu, 01 Jan 2026 00:00:00 GMT");
+        assert_eq!(Timestamp::from_http_date(&moment.to_http_date()), Some(moment));
+        assert_eq!(Timestamp::from_http_date("soon"), None);
     }
 
     #[test]

@@ -73,4 +73,4 @@ pub(crate) use self_signed::make_certificate_folder;
 pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
 pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection, TlsVersion};
-pub use tls::{TlsAcceptorSource, TlsError, TlsFiles, Validity};
+pub use tls::{Chain, Roots, TlsAcceptorSource, TlsError, TlsFiles, Validity};

@@ -38,25 +38,13 @@ impl TlsFiles {
     }
 
     pub(super) fn read(&self) -> Result<Identity, TlsError> {
-        let chain = self.chain()?;
+        let chain = read_chain(&self.certificate)?;
         let key = self.private_key()?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let certified = CertifiedKey::from_der(chain, key, &provider)
             .and_then(|certified| Ok((Validity::of(certified.end_entity_cert()?)?, certified)));
         let (validity, certified) = certified.map_err(|cause| self.blame(cause))?;
         Ok(Identity { certified: Arc::new(certified), validity })
-    }
-
-    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let file = &self.certificate;
-        let not_pem =
-            |cause| TlsError::NotPem { file: file.clone(), expected: "certificate", cause };
-        let text = open(file).and_then(|opened| read(file, opened))?;
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose()).collect();
-        match chain.map_err(not_pem)? {
-            chain if chain.is_empty() => Err(not_pem(pem::Error::NoItemsFound)),
-            chain => Ok(chain),
-        }
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -105,10 +93,22 @@ impl Identity {
     }
 }
 
+/// Reads the certificates of a PEM file, at least one.
+pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let not_pem =
+        |cause| TlsError::NotPem { file: file.to_owned(), expected: "certificate", cause };
+    let text = open(file).and_then(|opened| read(file, opened))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose()).collect();
+    match chain.map_err(not_pem)? {
+        chain if chain.is_empty() => Err(not_pem(pem::Error::NoItemsFound)),
+        chain => Ok(chain),
+    }
+}
+
 #[expect(clippy::as_conversions, reason = "a flag of the system, which fits")]
 const NONBLOCKING: i32 = OFlags::NONBLOCK.bits() as i32;
 
-fn open(file: &Path) -> Result<File, TlsError> {
+pub(super) fn open(file: &Path) -> Result<File, TlsError> {
     // Without waiting for the other end of a pipe; what is opened is judged, not the path.
     let opened = OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(file);
     let opened = opened.map_err(|cause| unreadable(file, cause))?;
@@ -120,7 +120,7 @@ fn open(file: &Path) -> Result<File, TlsError> {
 }
 
 /// Reads a whole file into memory that is wiped afterwards.
-fn read(file: &Path, mut opened: File) -> Result<Secret<Vec<u8>>, TlsError> {
+pub(super) fn read(file: &Path, mut opened: File) -> Result<Secret<Vec<u8>>, TlsError> {
     let size = opened.metadata().map_err(|cause| unreadable(file, cause))?.len();
     if size > MOST_BYTES {
         return Err(unreadable(file, std::io::ErrorKind::FileTooLarge.into()));

@@ -8,6 +8,8 @@
 //! makes one for trying things out, an ACME client or a company's own authority the real ones.
 
 mod acceptor;
+mod chain;
+mod der;
 mod error;
 mod files;
 mod renewal;
@@ -15,6 +17,7 @@ mod validity;
 mod watch;
 
 pub use acceptor::TlsAcceptorSource;
+pub use chain::{Chain, Roots};
 pub use error::TlsError;
 pub use files::TlsFiles;
 pub use validity::Validity;
