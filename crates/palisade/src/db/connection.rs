@@ -66,6 +66,27 @@ impl Location {
         Ok((Self { path, busy_timeout: settings.busy_timeout, synchronous, is_served }, lock))
     }
 
+    /// Leads to a file that is there, and makes nothing.
+    pub(super) fn existing(url: &DatabaseUrl, busy_timeout: Duration) -> Self {
+        Self { path: url.path().to_owned(), busy_timeout, synchronous: "" }
+    }
+
+    /// Opens a connection that reads and leaves nothing behind.
+    ///
+    /// Without a log beside the file nobody has it open, and SQLite would make one only to read;
+    /// it is told that nothing changes instead.
+    pub(super) fn open_onlooker(&self) -> Result<Connection, DbError> {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        if Path::new(&log).exists() {
+            return self.open_reader();
+        }
+        // A path of `DatabaseUrl` has none of the characters that mean something in a URI.
+        let uri = format!("file:{}?immutable=1", self.path.display());
+        let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        self.connect_to(Path::new(&uri), access)
+    }
+
     /// Opens the connection that writes.
     pub(super) fn open_writer(&self) -> Result<Connection, DbError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -98,8 +119,12 @@ impl Location {
     }
 
     fn connect(&self, access: OpenFlags) -> Result<Connection, DbError> {
+        self.connect_to(&self.path, access)
+    }
+
+    fn connect_to(&self, path: &Path, access: OpenFlags) -> Result<Connection, DbError> {
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)
+        let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| DbError::open("SQLite cannot open the file", error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         harden(&connection, self.busy_timeout)

@@ -14,6 +14,7 @@
 
 mod connection;
 mod error;
+mod inspect;
 mod migrate;
 mod portable;
 mod readers;
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use error::{ConstraintKind, DbError};
+pub use inspect::{Inspection, Integrity, Schema, inspect};
 pub use migrate::{Migration, SchemaState};
 pub use row::{Column, FromValue, Row, Stored};
 pub use settings::{DatabaseSection, DbSettings, Purpose};

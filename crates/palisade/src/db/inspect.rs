@@ -1,0 +1,117 @@
+//! A look at a database that changes nothing: whether it is whole, and which schema it has.
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::connection::Location;
+use super::error::DbError;
+use super::migrate::{self, Migration, SchemaState};
+use super::tx::Tx;
+use super::url::DatabaseUrl;
+use super::work::run_in_place;
+
+/// A component, and the migrations that the program knows of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// Whose tables these are.
+    pub component: &'static str,
+    /// The migrations, in order.
+    pub migrations: &'static [Migration],
+}
+
+/// Whether the file is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Integrity {
+    /// Everything that was looked at fits together.
+    Sound,
+    /// Something does not; the words name tables, indexes and pages.
+    Damaged(String),
+    /// Rows refer to rows that do not exist; how many, at most 100.
+    Dangling(usize),
+    /// There was no time to look at all of it.
+    Unfinished,
+}
+
+/// What a database says of itself.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Whether it is whole.
+    pub integrity: Integrity,
+    /// For each component that was asked about, how its schema compares.
+    pub schemas: Vec<Result<SchemaState, DbError>>,
+}
+
+/// How long to wait for a lock that another program holds.
+const BUSY: Duration = Duration::from_secs(2);
+/// Most broken references that are counted.
+const MOST_DANGLING: usize = 100;
+
+/// Looks at a database that exists; nothing is written, and no file is made.
+///
+/// A process may serve from it at the same time. The whole file is read, for the time `within` at
+/// most, so call it where blocking is allowed.
+///
+/// # Errors
+///
+/// Why it cannot be opened or read at all.
+pub fn inspect(
+    url: &DatabaseUrl,
+    schemas: &[Schema],
+    within: Duration,
+) -> Result<Inspection, DbError> {
+    let connection = Location::existing(url, BUSY).open_onlooker()?;
+    let states = schemas.iter().map(|schema| state(&connection, *schema)).collect();
+    Ok(Inspection { integrity: integrity(&connection, within)?, schemas: states })
+}
+
+fn state(connection: &Connection, schema: Schema) -> Result<SchemaState, DbError> {
+    let Schema { component, migrations } = schema;
+    let ask = async |tx: &mut Tx<'_>| migrate::state(tx, component, migrations).await;
+    run_in_place(&ask, &mut Tx::new(connection))?
+}
+
+/// Looks for damage until the time is over.
+fn integrity(connection: &Connection, within: Duration) -> Result<Integrity, DbError> {
+    let interrupt = connection.get_interrupt_handle();
+    let (done, is_done) = sync_channel::<()>(1);
+    let found = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // The other end goes when the looking is over.
+            if is_done.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+                interrupt.interrupt();
+            }
+        });
+        let found = look(connection);
+        drop(done);
+        found
+    });
+    match found {
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == ErrorCode::OperationInterrupted =>
+        {
+            Ok(Integrity::Unfinished)
+        }
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+        {
+            Ok(Integrity::Damaged(failure.to_string()))
+        }
+        found => found.map_err(DbError::from_driver),
+    }
+}
+
+fn look(connection: &Connection) -> rusqlite::Result<Integrity> {
+    let word: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if word != "ok" {
+        return Ok(Integrity::Damaged(word));
+    }
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while count < MOST_DANGLING && rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(if count == 0 { Integrity::Sound } else { Integrity::Dangling(count) })
+}
