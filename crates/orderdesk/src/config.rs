@@ -1,6 +1,7 @@
 //! Orderdesk's settings: the library's sections and its own.
 
 use palisade::auth::SessionsSection;
+use palisade::check::CheckSection;
 use palisade::config::{Rate, Throttle};
 use palisade::crypto::PasswordsSection;
 use palisade::db::DatabaseSection;
@@ -64,6 +65,8 @@ palisade::settings_of! {
         pub log: LogSection,
         /// What the process takes from itself.
         pub sandbox: SandboxSection,
+        /// The deployment check.
+        pub check: CheckSection,
         /// The end.
         pub shutdown: ShutdownSection,
     }
@@ -79,6 +82,7 @@ impl ServiceSettings for Settings {
             per_account: self.rate.per_account,
             log: self.log.clone(),
             sandbox: self.sandbox.clone(),
+            check: self.check.clone(),
             shutdown: self.shutdown.clone(),
         }
     }

@@ -5,11 +5,13 @@
 //! | [`accounts`] | who may use the service, sign-up and sign-in |
 //! | [`orders`] | what customers ask for and how far we are with it |
 //! | [`config`] | everything that can be set |
+//! | [`check`] | what the service adds to the deployment check |
 //! | [`state`] | what handlers can ask for |
 //! | [`paging`] | lists in pages |
 //! | [`service`] | how the parts are put together and served |
 
 pub mod accounts;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod orders;

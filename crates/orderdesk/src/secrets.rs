@@ -1,6 +1,7 @@
 //! The service's secrets, each from its own source, all mistakes at once.
 
-use palisade::config::{Environment, FoundSecret, KeyMaterial, SecretOrigin, Secrets};
+use palisade::check::{Finding, Refused, SecretReader};
+use palisade::config::{Environment, SecretOrigin, Secrets};
 use palisade::db::DatabaseUrl;
 use palisade::secret::Secret;
 
@@ -23,46 +24,53 @@ pub struct ServiceSecrets {
     pub origins: Vec<(&'static str, SecretOrigin)>,
 }
 
-/// What is wrong with the secrets: a line for each.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct SecretMistakes(Vec<String>);
-
-/// Reads secrets and gathers what is wrong with them.
-struct Gathering {
-    sources: Secrets,
-    mistakes: Vec<String>,
-    origins: Vec<(&'static str, SecretOrigin)>,
+/// Secrets as far as they are there, and what is wrong with them.
+#[derive(Debug)]
+pub struct Examined {
+    /// All of them, if what has to be there is.
+    pub secrets: Option<ServiceSecrets>,
+    /// Where the database is, whatever else is wrong.
+    pub database_url: Option<DatabaseUrl>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Where each secret that was found came from.
+    pub origins: Vec<(&'static str, SecretOrigin)>,
 }
 
-impl ServiceSecrets {
-    /// Reads every secret from its source.
+impl Examined {
+    /// Returns the secrets, if nothing about them stops the start.
     ///
     /// # Errors
     ///
-    /// All that are missing, ambiguous, unreadable or weak.
-    pub fn read(environment: &Environment) -> Result<Self, SecretMistakes> {
-        let sources = Secrets::of(environment);
-        let mut gathering = Gathering { sources, mistakes: Vec::new(), origins: Vec::new() };
-        let database_url = gathering.database_url();
-        let (api_key, _) = gathering.required_key("API_KEY").unzip();
-        let (api_key_previous, _) = gathering.optional_key("API_KEY_PREVIOUS").unzip();
-        let secret_key = gathering.required_key("SECRET_KEY");
-        let secret_key_previous = gathering.optional_key("SECRET_KEY_PREVIOUS");
-        let same = api_key.as_ref().zip(secret_key.as_ref());
-        if same.is_some_and(|(api, (secret, _))| api.matches(secret.expose().as_bytes())) {
-            gathering.mistakes.push("API_KEY and SECRET_KEY are the same: make two keys".into());
-        }
-        match (database_url, secret_key, gathering.mistakes.is_empty()) {
-            (Some(database_url), Some((_, secret_key)), true) => Ok(Self {
-                database_url,
-                api_keys: api_key.into_iter().chain(api_key_previous).collect(),
-                secret_key,
-                secret_key_previous: secret_key_previous.map(|(_, bytes)| bytes),
-                origins: gathering.origins,
-            }),
-            _ => Err(SecretMistakes(gathering.mistakes)),
-        }
+    /// All that does.
+    pub fn complete(self) -> Result<ServiceSecrets, Refused> {
+        Refused::unless_clear(self.secrets, self.findings)
+    }
+}
+
+impl ServiceSecrets {
+    /// Reads every secret from its source, and judges each and all together.
+    pub fn examine(environment: &Environment) -> Examined {
+        let mut reader = SecretReader::new(Secrets::of(environment));
+        let database_url = reader.database_url("DATABASE_URL");
+        let api_key = reader.key("API_KEY");
+        let api_key_previous = reader.optional_key("API_KEY_PREVIOUS");
+        let secret_key = reader.key("SECRET_KEY");
+        let secret_key_previous = reader.optional_key("SECRET_KEY_PREVIOUS");
+        let (findings, origins) = reader.finish();
+        let required = database_url.clone().zip(api_key).zip(secret_key);
+        let secrets = required.map(|((database_url, api_key), secret_key)| Self {
+            database_url,
+            api_keys: [Some(api_key), api_key_previous]
+                .into_iter()
+                .flatten()
+                .map(|(text, _)| text)
+                .collect(),
+            secret_key: secret_key.1,
+            secret_key_previous: secret_key_previous.map(|(_, bytes)| bytes),
+            origins: origins.clone(),
+        });
+        Examined { secrets, database_url, findings, origins }
     }
 
     /// Reads only what a command on the database needs.
@@ -70,57 +78,9 @@ impl ServiceSecrets {
     /// # Errors
     ///
     /// What is wrong with `DATABASE_URL`.
-    pub fn database_url(environment: &Environment) -> Result<DatabaseUrl, SecretMistakes> {
-        let sources = Secrets::of(environment);
-        let mut gathering = Gathering { sources, mistakes: Vec::new(), origins: Vec::new() };
-        gathering.database_url().ok_or(SecretMistakes(gathering.mistakes))
-    }
-}
-
-type Key = (Secret<String>, Secret<Vec<u8>>);
-
-impl Gathering {
-    fn database_url(&mut self) -> Option<DatabaseUrl> {
-        let found = self.require("DATABASE_URL")?;
-        let parsed = DatabaseUrl::parse(found.secret.expose());
-        parsed.map_err(|error| self.mistakes.push(format!("DATABASE_URL: {error}"))).ok()
-    }
-
-    fn required_key(&mut self, name: &'static str) -> Option<Key> {
-        let found = self.require(name)?;
-        self.key(name, found.secret)
-    }
-
-    fn optional_key(&mut self, name: &'static str) -> Option<Key> {
-        match self.sources.find(name) {
-            Ok(found) => {
-                let found = found?;
-                self.origins.push((name, found.origin));
-                self.key(name, found.secret)
-            }
-            Err(error) => {
-                self.mistakes.push(error.to_string());
-                None
-            }
-        }
-    }
-
-    fn key(&mut self, name: &str, text: Secret<String>) -> Option<Key> {
-        let parsed = KeyMaterial::parse(&text);
-        let bytes = parsed.map_err(|error| self.mistakes.push(format!("{name}: {error}"))).ok()?;
-        Some((text, bytes))
-    }
-
-    fn require(&mut self, name: &'static str) -> Option<FoundSecret> {
-        match self.sources.require(name) {
-            Ok(found) => {
-                self.origins.push((name, found.origin.clone()));
-                Some(found)
-            }
-            Err(error) => {
-                self.mistakes.push(error.to_string());
-                None
-            }
-        }
+    pub fn database_url(environment: &Environment) -> Result<DatabaseUrl, Refused> {
+        let mut reader = SecretReader::new(Secrets::of(environment));
+        let url = reader.database_url("DATABASE_URL");
+        Refused::unless_clear(url, reader.finish().0)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use palisade::auth::{Auth, AuthSettings, Throttle};
 use palisade::clock::{Clock, SystemClock};
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
-use palisade::db::{self, Db, DbError, Migration, SchemaState};
+use palisade::db::{self, Db, DbError, Migration, Schema, SchemaState};
 use palisade::http::{Api, Introduction, Kind, RateLimiter};
 use palisade::service::{Offer, Program};
 use serde_json::Value;
@@ -93,6 +93,12 @@ fn limiters(rate: &RateSection) -> Limiters {
 /// Every migration of the service's own tables, in order.
 const MIGRATIONS: &[Migration] = &[accounts::MIGRATION, orders::MIGRATION];
 
+/// The tables of the library and of the service.
+pub const SCHEMAS: [Schema; 2] = [
+    Schema { component: "palisade", migrations: palisade::auth::MIGRATIONS },
+    Schema { component: "orderdesk", migrations: MIGRATIONS },
+];
+
 /// Brings the tables to this version and returns how many steps that took.
 ///
 /// # Errors
@@ -119,9 +125,7 @@ pub async fn prepare(db: &Db, settings: &Settings) -> Result<(), StartError> {
 }
 
 async fn check_schema(db: &Db) -> Result<(), StartError> {
-    for (component, migrations) in
-        [("palisade", palisade::auth::MIGRATIONS), ("orderdesk", MIGRATIONS)]
-    {
+    for Schema { component, migrations } in SCHEMAS {
         match db.schema_state(component, migrations).await? {
             SchemaState::UpToDate => {}
             SchemaState::Older { .. } => return Err(StartError::OldSchema),

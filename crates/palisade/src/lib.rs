@@ -127,6 +127,7 @@
 //! | [`outbound`] | the only module that opens a connection to somewhere else |
 //! | [`http`](mod@http) | listener, TLS, the guard, routes, problems, the OpenAPI document |
 //! | [`auth`] | who calls: sessions, the machine operator's key, policies |
+//! | [`check`] | what is wrong with a deployment, by number |
 //! | [`service`] | from settings to a drained exit |
 //!
 //! # What is not here yet
@@ -136,6 +137,7 @@
 //! process by itself.
 
 pub mod auth;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod crypto;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit status: 0 done,
 //! 1 refused or failed, 2 wrong usage.
 
+mod check;
 mod commands;
 mod dev;
 mod password;
@@ -38,6 +39,9 @@ enum Command {
         #[arg(long)]
         dev: bool,
     },
+    /// Judge settings, files, secrets, certificate, database and process, and with --url what
+    /// answers: numbered findings, exit status 1 on an error
+    Check(check::CheckArguments),
     /// Bring the database to this version
     Migrate(ConfigFile),
     /// Show the settings
@@ -165,6 +169,7 @@ pub fn run() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config, dev } => serve::serve(config.config.as_deref(), dev)?,
+        Command::Check(arguments) => return check::check(&arguments),
         Command::Migrate(config) => commands::migrate(config.config.as_deref())?,
         Command::Config(ConfigCommand::Show(config)) => {
             commands::show_config(config.config.as_deref())?;

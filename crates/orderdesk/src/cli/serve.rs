@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use palisade::config::{Environment, Loaded, Origin, SecretOrigin};
+use palisade::check::{Refused, mistakes, passwords};
+use palisade::config::{Environment, Loaded, Origin, SecretOrigin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
 use palisade::process::Needs;
 use palisade::service::{Prepared, Reach, ServiceSettings};
 use palisade::telemetry;
 
-use super::commands::load;
 use super::dev::DevFolder;
 use crate::config::Settings;
 use crate::secrets::ServiceSecrets;
@@ -21,16 +20,25 @@ const DEV_ONLY: &str = "--dev serves nobody else: leave out --dev, or listen on 
 
 pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
-    let mut settings = effective(load(file, &environment)?, is_dev);
-    let hashing = HashSettings::from(&settings.passwords);
-    hashing.check().context("[passwords]")?;
+    // Development makes the secrets that are missing, later.
+    let examined = (!is_dev).then(|| ServiceSecrets::examine(&environment));
+    let mut found = examined.as_ref().map(|secrets| secrets.findings.clone()).unwrap_or_default();
+    let mut settings = match load(file, &environment) {
+        Ok(loaded) => effective(loaded, is_dev),
+        Err(wrong) => {
+            found.splice(0..0, mistakes(&wrong));
+            return Ok(Refused::by(found)?);
+        }
+    };
+    found.extend(passwords(&settings.passwords));
     // Counted now: a process that is locked down is not told how many its container allows it.
-    settings.passwords.workers = hashing.workers;
+    settings.passwords.workers = HashSettings::from(&settings.passwords).workers;
     telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };
-    let prepared = Prepared::new(PROGRAM, settings.basics(), reach)?;
+    let prepared = Prepared::checked(PROGRAM, settings.basics(), reach, found)?;
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
-    let secrets = ServiceSecrets::read(&environment)?;
+    let examined = examined.unwrap_or_else(|| ServiceSecrets::examine(&environment));
+    let secrets = examined.complete()?;
     let inherited = InheritedSockets::take(&environment);
     drop(environment);
     let needs = needs(file, &secrets);

@@ -68,7 +68,7 @@ impl Location {
 
     /// Leads to a file that is there, and makes nothing.
     pub(super) fn existing(url: &DatabaseUrl, busy_timeout: Duration) -> Self {
-        Self { path: url.path().to_owned(), busy_timeout, synchronous: "" }
+        Self { path: url.path().to_owned(), busy_timeout, synchronous: "", is_served: false }
     }
 
     /// Opens a connection that reads and leaves nothing behind.

@@ -9,16 +9,17 @@
 //! not reach threads that already run.
 
 mod bound;
+mod checking;
 mod command_line;
-mod exposure;
 mod offer;
 mod prepared;
 mod program;
 mod serving;
 mod settings;
 
+pub use crate::check::Reach;
 pub use bound::{BindError, Bound};
-pub use exposure::{Exposed, Reach};
+pub use checking::{CheckRequest, Explained, OwnChecks, OwnPart, explained};
 pub use offer::{Failure, Offer, Setup};
 pub use prepared::{Prepared, StartError};
 pub use program::{Program, in_full};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::exposure::{Exposed, Reach};
 use super::offer::{Ending, Failure, Offer};
-use super::{Applications, Basics, BindError, Bound, Program, ServeError};
+use super::{Applications, Basics, BindError, Bound, Program, Reach, ServeError};
+use crate::check::{Checked, Finding, Refused};
 use crate::clock::{Clock, SystemClock};
 use crate::http::health::{self, Health};
 use crate::http::{
@@ -24,9 +24,9 @@ use crate::telemetry::{self, Log};
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address would put clients in danger.
+    /// The check has found what stops the start.
     #[error(transparent)]
-    Exposed(#[from] Exposed),
+    Refused(#[from] Refused),
     /// `tls.mode` asks for files that the settings do not name.
     #[error("tls.mode = \"files\" needs tls.certificate and tls.key")]
     FilesUnnamed,
@@ -84,22 +84,40 @@ pub struct Prepared {
     account: Option<Account>,
     needs: Needs,
     log: Log,
+    /// Nothing is bound without it.
+    checked: Checked,
 }
 
 impl Prepared {
-    /// Starts the log, judges the addresses and looks the account up; holds no more connections
-    /// than there are descriptors for.
+    /// Starts the log, judges addresses and certificate, and looks the account up; holds no more
+    /// connections than there are descriptors for.
     ///
     /// # Errors
     ///
-    /// [`StartError::Exposed`], [`StartError::Lockdown`].
-    pub fn new(program: Program, mut basics: Basics, reach: Reach) -> Result<Self, StartError> {
+    /// [`StartError::Refused`], with everything that stops the start; [`StartError::Lockdown`].
+    pub fn new(program: Program, basics: Basics, reach: Reach) -> Result<Self, StartError> {
+        Self::checked(program, basics, reach, Vec::new())
+    }
+
+    /// As [`new`](Self::new), but refuses for what the service found in its own settings and
+    /// secrets too, so that all of it is told at once. Findings that do not stop a start are left
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn checked(
+        program: Program,
+        mut basics: Basics,
+        reach: Reach,
+        own: Vec<Finding>,
+    ) -> Result<Self, StartError> {
         let log = telemetry::start(program.name, &basics.log);
-        reach.check(&basics.server.listen.0, &basics)?;
+        let checked = basics.deployment(reach, SystemClock.now()).clear(own)?;
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
-        Ok(Self { program, basics, reach, account, needs: Needs::new(), log })
+        Ok(Self { program, basics, reach, account, needs: Needs::new(), log, checked })
     }
 
     /// Says what the service itself needs once it is locked down: its database, the files of its
@@ -130,11 +148,13 @@ impl Prepared {
         certificates: &Path,
         build: impl AsyncFnOnce(&Metrics) -> Result<Offer<S>, Failure>,
     ) -> Result<(), StartError> {
-        let Self { program, basics, reach, account, needs, mut log } = self;
+        let Self { program, basics, reach, account, needs, mut log, checked: Checked { .. } } =
+            self;
         let given = given_files(&basics.tls)?;
         let bound = Bound::bind(&basics.server.listen, &basics.server.admin_listen, inherited)?;
         // What systemd bound is only known now.
-        reach.check(&bound.reachable_from_outside()?, &basics)?;
+        let deployment = basics.deployment(reach, SystemClock.now());
+        Refused::by(deployment.exposed(&bound.reachable_from_outside()?))?;
         let metrics = Metrics::new();
         process::metrics::register(&metrics, program.name, program.version)?;
         let needs = needs.and(needs_of(&basics.tls, given.as_ref(), certificates)?);

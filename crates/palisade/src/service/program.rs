@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::command_line::{Command, CommandLine, usage};
+use super::checking::{Explained, OwnChecks, check, explained};
+use super::command_line::{CheckOptions, Command, CommandLine, usage};
 use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
 use crate::config::{self, Environment, Loaded, Mistakes};
@@ -47,6 +48,8 @@ impl Program {
     /// settings file, `config show` what is in force, `--help` the usage. A self-signed
     /// certificate is kept in `./NAME-data`.
     ///
+    /// `check` judges the deployment by number ([`crate::check`]), and what answers at `--url URL`.
+    ///
     /// `build` runs in a process that is locked down: it reads the file of the settings, those of
     /// `[tls]`, and the files that variables called `..._FILE` and `CREDENTIALS_DIRECTORY` name.
     /// A service that needs more, a database for one, says so in [`main_with`](Self::main_with).
@@ -60,14 +63,17 @@ impl Program {
         self,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> ExitCode {
-        self.main_with(|_, _| Ok(Needs::new()), build)
+        self.main_with(|_, _| Ok(Needs::new()), OwnChecks::none(), build)
     }
 
-    /// Runs the program as [`main`](Self::main) does, and leaves it what `needs` makes of the
-    /// settings and the environment when it is locked down. `needs` runs before that, so what takes
-    /// the machine's own files or a count of its cores is done there.
+    /// Runs the program as [`main`](Self::main) does, leaves it what `needs` makes of the settings
+    /// and the environment when it is locked down, and judges `own` with what is always judged.
+    ///
+    /// `needs` runs before the lockdown, so what takes the machine's own files or a count of its
+    /// cores is done there. What `own` finds is told by `check`, and stops the start where it is to.
     ///
     /// ```no_run
+    /// use palisade::check::OwnChecks;
     /// use palisade::http::Api;
     /// use palisade::process::Needs;
     /// use palisade::service::{Offer, Program};
@@ -81,6 +87,7 @@ impl Program {
     ///     let program = Program { name: "greeter", version: "1.0.0", about: "It greets." };
     ///     program.main_with::<Settings, _>(
     ///         |_settings, _environment| Ok(Needs::new().writes("/var/lib/greeter/greetings.db")),
+    ///         OwnChecks::none(),
     ///         async |_setup| Ok(Offer::new(Api::new(), ())),
     ///     )
     /// }
@@ -92,6 +99,7 @@ impl Program {
     pub fn main_with<C: ServiceSettings, S: Clone + Send + Sync + 'static>(
         self,
         needs: impl FnOnce(&C, &Environment) -> Result<Needs, Failure>,
+        own: OwnChecks<C>,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> ExitCode {
         let CommandLine { command, file } = match CommandLine::parse(config::arguments()) {
@@ -102,7 +110,8 @@ impl Program {
             }
         };
         let outcome = match command {
-            Command::Serve => self.serve(file.as_deref(), needs, build),
+            Command::Serve => self.serve(file.as_deref(), needs, own, build),
+            Command::Check(options) => return self.tell_check(file.as_deref(), &options, own),
             Command::ShowSettings => show_settings::<C>(file.as_deref()),
             Command::ExampleSettings => print(&config::example::<C>()),
             Command::Help => print(&format!("{}\n\n{}\n", self.about, usage(self.name))),
@@ -120,6 +129,7 @@ impl Program {
         self,
         file: Option<&Path>,
         needs: impl FnOnce(&C, &Environment) -> Result<Needs, Failure>,
+        own: OwnChecks<C>,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> Result<(), Failed> {
         let environment = Environment::of_process();
@@ -128,7 +138,8 @@ impl Program {
         let public_url = basics.server.public_url.clone();
         let needs = needs(&settings, &environment).map_err(StartError::Service)?;
         let needs = needs.and(files_of(file, &environment));
-        let prepared = Prepared::new(self, basics, Reach::AsSet)?.needs(needs);
+        let findings = own.judge(&settings, &environment).findings;
+        let prepared = Prepared::checked(self, basics, Reach::AsSet, findings)?.needs(needs);
         let inherited = InheritedSockets::take(&environment);
         let certificates = PathBuf::from(format!("{}-data", self.name));
         let Self { name: title, version, about } = self;
@@ -138,6 +149,33 @@ impl Program {
             Ok(offer.with_api(|api| api.documented(introduction, public_url.as_deref()).0))
         })?;
         Ok(())
+    }
+}
+
+impl Program {
+    fn tell_check<C: ServiceSettings>(
+        self,
+        file: Option<&Path>,
+        options: &CheckOptions,
+        own: OwnChecks<C>,
+    ) -> ExitCode {
+        let outcome = match explained(own.rules(), options.explain.as_deref()) {
+            Explained::Text(text) => print(&text).map(|()| ExitCode::SUCCESS),
+            Explained::Unknown(message) => {
+                tell(format_args!("{}: {message}", self.name));
+                Ok(ExitCode::from(2))
+            }
+            Explained::NotAsked => {
+                let report = check(self, file, options, own);
+                let text = report.written(options.is_json);
+                let status = if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+                print(&text).map(|()| status)
+            }
+        };
+        outcome.unwrap_or_else(|error| {
+            tell(format_args!("{}: {}", self.name, in_full(&error)));
+            ExitCode::FAILURE
+        })
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::Reach;
+use crate::check::{CheckSection, Deployment};
+use crate::clock::Timestamp;
 use crate::config::{Rate, Settings, Throttle};
 use crate::http::{LimitsSection, ServerSection, TlsSection};
 use crate::process::SandboxSection;
@@ -48,8 +51,25 @@ pub struct Basics {
     pub log: LogSection,
     /// What the process takes from itself.
     pub sandbox: SandboxSection,
+    /// What was judged and accepted.
+    pub check: CheckSection,
     /// The end.
     pub shutdown: ShutdownSection,
+}
+
+impl Basics {
+    /// Returns what the deployment check judges, for a start that reaches as far as `reach`.
+    pub fn deployment(&self, reach: Reach, now: Timestamp) -> Deployment<'_> {
+        Deployment {
+            server: &self.server,
+            tls: &self.tls,
+            limits: &self.limits,
+            log: &self.log,
+            sandbox: &self.sandbox,
+            reach,
+            now,
+        }
+    }
 }
 
 /// Settings with everything that a service is assembled from.
@@ -63,8 +83,8 @@ pub trait ServiceSettings: Settings {
 
 /// Declares the settings of a service: the sections that every service has, and its own.
 ///
-/// The sections that come by themselves are `server`, `tls`, `limits`, `rate`, `log`, `sandbox`
-/// and `shutdown`. The text behind `in` is the word that begins every variable, as in
+/// The sections that come by themselves are `server`, `tls`, `limits`, `rate`, `log`, `sandbox`,
+/// `check` and `shutdown`. The text behind `in` is the word that begins every variable, as in
 /// [`settings_of!`](crate::settings_of).
 ///
 /// ```
@@ -121,6 +141,8 @@ macro_rules! service_settings {
                 pub log: $crate::telemetry::LogSection,
                 /// What the process takes from itself.
                 pub sandbox: $crate::process::SandboxSection,
+                /// The deployment check.
+                pub check: $crate::check::CheckSection,
                 /// The end.
                 pub shutdown: $crate::service::ShutdownSection,
             }
@@ -136,6 +158,7 @@ macro_rules! service_settings {
                     per_account: self.rate.per_account,
                     log: self.log.clone(),
                     sandbox: self.sandbox.clone(),
+                    check: self.check.clone(),
                     shutdown: self.shutdown.clone(),
                 }
             }

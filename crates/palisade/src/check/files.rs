@@ -1,0 +1,106 @@
+//! The files that a service trusts: who may change or read them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Finding;
+use super::owners::{Holder, folders_to};
+
+crate::rules! {
+    /// Files and folders.
+    pub(super) RULES;
+
+    /// Everybody may change the settings.
+    SETTINGS_OPEN = "PAL301", Error, Files {
+        title: "Others can change the settings file.",
+        why: "Whoever can write there decides how the service runs: where it listens, whom it believes, what it logs.",
+        mend: "`chown` it to root or to the service's user, and `chmod 640` it.",
+    }
+    /// A group may change the settings.
+    SETTINGS_OPEN_TO_GROUP = "PAL302", Warning, Files {
+        title: "A group can change the settings file.",
+        why: "Every member of the group decides how the service runs.",
+        mend: "`chmod g-w` it, or silence this with who is in that group.",
+    }
+    /// A file can be replaced by somebody who may not write it.
+    REPLACEABLE = "PAL303", Error, Files {
+        title: "Others can replace a file that the service trusts, by a folder on the way to it.",
+        why: "Who may write to a folder may rename what is in it and put something else there, whatever the file's own mode is.",
+        mend: "`chown` the folder to root or to the service's user, and `chmod go-w` it.",
+    }
+    /// Others can look into the data folder.
+    DATA_FOLDER_OPEN = "PAL304", Warning, Files {
+        title: "Others can look into the folder of the database.",
+        why: "They see what is there and when it changes, and read every copy or backup that is left there with an open mode.",
+        mend: "`chmod 700` it.",
+    }
+    /// A file of the database is not the service's alone.
+    DATABASE_FILE_OPEN = "PAL305", Error, Files {
+        title: "A file of the database is open to others, or belongs to another user.",
+        why: "Who reads it has every account, address and hash; who writes it decides what the service believes.",
+        mend: "`chown` it to the service's user, and `chmod 600` it.",
+    }
+}
+
+/// What a service reads and keeps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Paths<'a> {
+    /// The settings file, if there is one.
+    pub settings: Option<&'a Path>,
+    /// Files that hold secrets, the key of the certificate included.
+    pub secrets: &'a [PathBuf],
+    /// The certificate.
+    pub certificate: Option<&'a Path>,
+    /// The database.
+    pub database: Option<&'a Path>,
+}
+
+/// Returns who else may change or read them. What cannot be seen is not judged here: it is an
+/// error of what reads it.
+pub fn files(paths: &Paths<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(paths.settings.and_then(Holder::of).and_then(judge_settings));
+    findings.extend(paths.database.into_iter().flat_map(judge_database));
+    let trusted = paths.settings.into_iter().chain(paths.certificate).chain(paths.database);
+    let trusted = trusted.chain(paths.secrets.iter().map(PathBuf::as_path));
+    let mut told = BTreeSet::new();
+    for path in trusted {
+        for folder in folders_to(path).into_iter().filter(Holder::lets_others_replace) {
+            if told.insert(folder.path.clone()) {
+                let what = format_args!("{} leads to {}", folder.said(), path.display());
+                findings.push(Finding::new(&REPLACEABLE, what));
+            }
+        }
+    }
+    findings
+}
+
+fn judge_settings(file: Holder) -> Option<Finding> {
+    if file.is_open_to_all() || file.is_foreign() {
+        return Some(Finding::new(&SETTINGS_OPEN, file.said()));
+    }
+    file.is_open_to_group().then(|| Finding::new(&SETTINGS_OPEN_TO_GROUP, file.said()))
+}
+
+/// What SQLite and the service keep beside the file.
+const BESIDE: [&str; 4] = ["", "-wal", "-shm", ".lock"];
+
+fn judge_database(path: &Path) -> Vec<Finding> {
+    let folder = path.parent().and_then(Holder::of).filter(Holder::is_folder);
+    let mut findings: Vec<_> = folder
+        .filter(Holder::is_shared)
+        .map(|folder| {
+            let mend = format!("`chmod 700 {}`", folder.path.display());
+            Finding::new(&DATA_FOLDER_OPEN, folder.said()).mended_by(mend)
+        })
+        .into_iter()
+        .collect();
+    for ending in BESIDE {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let file = Holder::of(Path::new(&name));
+        let open = file.filter(|file| file.is_shared() || file.is_foreign());
+        findings.extend(open.map(|file| Finding::new(&DATABASE_FILE_OPEN, file.said())));
+    }
+    findings
+}

@@ -1,0 +1,91 @@
+//! Who may touch a file, and the folders on the way to it.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the permission bits and the owner of a file say.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) path: PathBuf,
+    pub(super) mode: u32,
+    pub(super) owner: u32,
+    is_folder: bool,
+}
+
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+/// In a sticky folder only a file's owner replaces it.
+const STICKY: u32 = 0o1000;
+
+impl Holder {
+    /// Looks at what `path` leads to; `None` if nothing can be seen there.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|metadata| Self::from(path, &metadata))
+    }
+
+    fn from(path: &Path, metadata: &Metadata) -> Self {
+        Self {
+            path: path.to_owned(),
+            mode: metadata.mode() & 0o7777,
+            owner: metadata.uid(),
+            is_folder: metadata.is_dir(),
+        }
+    }
+
+    pub(super) fn is_folder(&self) -> bool {
+        self.is_folder
+    }
+
+    /// Tells whether everybody may write to it.
+    pub(super) fn is_open_to_all(&self) -> bool {
+        self.mode & OTHERS_WRITE != 0
+    }
+
+    /// Tells whether its group may write to it.
+    pub(super) fn is_open_to_group(&self) -> bool {
+        self.mode & GROUP_WRITES != 0
+    }
+
+    /// Tells whether anybody but its owner may do anything with it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.mode & 0o077 != 0
+    }
+
+    /// Tells whether somebody owns it who is neither root nor the user of this process.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.owner != 0 && self.owner != this_user()
+    }
+
+    /// Tells whether others could replace what lies in this folder.
+    pub(super) fn lets_others_replace(&self) -> bool {
+        let is_writable = self.is_open_to_all() || self.is_open_to_group();
+        (is_writable && self.mode & STICKY == 0) || self.is_foreign()
+    }
+
+    /// Says mode and owner.
+    pub(super) fn said(&self) -> String {
+        format!("{} (mode {:04o}, owner {})", self.path.display(), self.mode, self.owner)
+    }
+}
+
+/// Returns the user of this process.
+pub(super) fn this_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Returns the folders that lead to `path`, of the path as it is written and of where links lead,
+/// the nearest first.
+pub(super) fn folders_to(path: &Path) -> Vec<Holder> {
+    let Ok(written) = std::path::absolute(path) else { return Vec::new() };
+    let real = std::fs::canonicalize(&written).ok();
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for way in std::iter::once(&written).chain(&real) {
+        for folder in way.ancestors().skip(1) {
+            if !seen.iter().any(|known| known == folder) {
+                seen.push(folder.to_owned());
+            }
+        }
+    }
+    seen.iter().filter_map(|folder| Holder::of(folder)).collect()
+}
