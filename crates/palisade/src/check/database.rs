@@ -3,10 +3,11 @@
 //! `PAL450` to `PAL469` are kept for PostgreSQL, of which this version has nothing to judge: the
 //! mode of its TLS, and whether its user may do everything.
 
+use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{Access, access, statfs};
+use rustix::fs::{Access, access, statfs, statvfs};
 
 use super::Finding;
 use crate::db::{
@@ -117,7 +118,10 @@ pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]
     }
     match inspect(url, schemas, LONGEST_LOOK) {
         Ok(inspection) => findings.extend(judge_content(inspection, section, schemas)),
-        Err(error) => findings.push(Finding::new(&UNREADABLE, error)),
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            findings.push(Finding::new(&UNREADABLE, format_args!("{error}{cause}")));
+        }
     }
     findings
 }
@@ -125,28 +129,24 @@ pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]
 fn judge_place(folder: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Ok(system) = statfs(folder) else { return findings };
-    let shown = folder.display();
-    match danger_of(system.f_type) {
-        Some(Danger::Network(name)) => {
-            findings.push(Finding::new(&NETWORK, format_args!("{shown} is on {name}")));
-        }
-        Some(Danger::Memory(name)) => {
-            findings.push(Finding::new(&IN_MEMORY, format_args!("{shown} is on {name}")));
-        }
-        None => {}
-    }
-    let free = free_bytes(folder).filter(|free| *free < LEAST_SPACE);
-    findings.extend(free.map(|free| {
-        let mebibytes = free / (1024 * 1024);
-        Finding::new(&LITTLE_SPACE, format_args!("{shown} has {mebibytes} MiB left"))
-    }));
+    findings.extend(judge_kind(folder, system.f_type));
+    // What is kept back for root is not there for the service.
+    let free = statvfs(folder).map(|system| system.f_bavail.saturating_mul(system.f_frsize));
+    findings.extend(free.ok().and_then(|free| judge_space(folder, free)));
     findings
 }
 
-/// Returns what this user may still write.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let system = rustix::fs::statvfs(folder).ok()?;
-    Some(system.f_bavail.saturating_mul(system.f_frsize))
+fn judge_kind(folder: &Path, kind: impl Into<i64>) -> Option<Finding> {
+    let (rule, name) = match danger_of(kind)? {
+        Danger::Network(name) => (&NETWORK, name),
+        Danger::Memory(name) => (&IN_MEMORY, name),
+    };
+    Some(Finding::new(rule, format_args!("{} is on {name}", folder.display())))
+}
+
+fn judge_space(folder: &Path, free: u64) -> Option<Finding> {
+    let what = format_args!("{} has {} MiB left", folder.display(), free / (1024 * 1024));
+    (free < LEAST_SPACE).then(|| Finding::new(&LITTLE_SPACE, what))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +221,30 @@ fn judge_schema(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_found_and_one_with_room_is_not() {
+        let found = judge_space(Path::new("/data"), LEAST_SPACE - 1).unwrap();
+
+        assert_eq!((found.rule().id, found.what()), ("PAL404", "/data has 255 MiB left"));
+        assert!(judge_space(Path::new("/data"), LEAST_SPACE).is_none());
+    }
+
+    #[test]
+    fn a_look_that_did_not_end_is_told() {
+        let inspection = Inspection { integrity: Integrity::Unfinished, schemas: Vec::new() };
+
+        let found = judge_content(inspection, &DatabaseSection::default(), &[]);
+
+        assert_eq!(found[0].rule().id, "PAL413");
+    }
+
+    #[test]
+    fn a_database_across_a_network_is_found() {
+        let found = judge_kind(Path::new("/data"), 0x6969_i64).unwrap();
+
+        assert_eq!((found.rule().id, found.what()), ("PAL402", "/data is on NFS"));
+    }
 
     #[test]
     fn a_file_system_that_cannot_keep_a_promise_is_known_by_its_number() {

@@ -77,14 +77,36 @@ fn offered() -> String {
 
 /// A process that cannot be dumped leaves no core file, whatever the pattern is.
 fn core_files(mode: Sandbox) -> Option<Finding> {
-    if mode != Sandbox::Off {
-        return None;
-    }
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
-    // The limit does not hold for a pattern that names a program (core(5)).
+    let most_bytes = getrlimit(Resource::Core).current;
+    judge_core_files(mode, &pattern, most_bytes)
+}
+
+/// The limit does not hold for a pattern that names a program (core(5)).
+fn judge_core_files(mode: Sandbox, pattern: &str, most_bytes: Option<u64>) -> Option<Finding> {
     let is_piped = pattern.starts_with('|');
-    let is_limited = getrlimit(Resource::Core).current == Some(0);
+    let is_written = is_piped || most_bytes != Some(0);
     let target = if is_piped { "a program" } else { "a file" };
-    let what = format_args!("sandbox.mode = \"off\", and core_pattern hands memory to {target}");
-    (is_piped || !is_limited).then(|| Finding::new(&CORE_FILES, what))
+    let what = format_args!("sandbox.mode = \"off\", and a crash hands the memory to {target}");
+    (mode == Sandbox::Off && is_written).then(|| Finding::new(&CORE_FILES, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_that_writes_memory_somewhere_is_found_unless_the_process_forbids_it() {
+        for (pattern, most_bytes, is_found) in [
+            ("core", None, true),
+            ("core", Some(1 << 20), true),
+            ("core", Some(0), false),
+            ("|/usr/share/apport/apport", Some(0), true),
+        ] {
+            let found = judge_core_files(Sandbox::Off, pattern, most_bytes);
+            let id = found.map(|finding| finding.rule().id);
+            assert_eq!(id, is_found.then_some("PAL705"), "{pattern} {most_bytes:?}");
+            assert!(judge_core_files(Sandbox::BestEffort, pattern, most_bytes).is_none());
+        }
+    }
 }

@@ -120,8 +120,8 @@ pub struct SecretReader {
     sources: Secrets,
     findings: Vec<Finding>,
     origins: Vec<(&'static str, SecretOrigin)>,
-    /// What must differ from each other: a name, and the secret as it was written.
-    seen: Vec<(&'static str, Secret<String>)>,
+    /// What must differ from each other: what it is called, and the secret as it was written.
+    seen: Vec<(String, Secret<String>)>,
 }
 
 impl SecretReader {
@@ -144,13 +144,20 @@ impl SecretReader {
         self.parse_key(name, found)
     }
 
-    /// Reads the address of the database.
+    /// Reads the address of the database. A password in it is a secret of its own; without one the
+    /// address may stand in the environment.
     pub fn database_url(&mut self, name: &'static str) -> Option<DatabaseUrl> {
-        let text = self.text(name)?;
-        let parsed = DatabaseUrl::parse(text.expose());
-        // An address has no secret of its own before there are databases with a password.
-        self.seen.retain(|(seen, _)| *seen != name);
+        let found = self.sources.require(name);
+        let FoundSecret { secret, origin } = self.keep(found)?;
+        if let Some(password) = password_in(secret.expose()) {
+            let called = format!("the password in {name}");
+            self.judge_origin(name, &origin);
+            self.judge_length(&called, &password);
+            self.seen.push((called, password));
+        }
+        self.origins.push((name, origin));
         let refuse = |error| Finding::new(&DATABASE_URL, format_args!("{name}: {error}"));
+        let parsed = DatabaseUrl::parse(secret.expose());
         parsed.map_err(|error| self.findings.push(refuse(error))).ok()
     }
 
@@ -159,12 +166,6 @@ impl SecretReader {
         let found = self.sources.require(name);
         let found = self.keep(found)?;
         Some(self.note(name, found))
-    }
-
-    /// Says that a part of another secret, such as the password in an address, is one too.
-    pub fn holds(&mut self, name: &'static str, part: Secret<String>) {
-        self.judge_length(name, &part);
-        self.seen.push((name, part));
     }
 
     /// Returns what was found, and where each secret came from.
@@ -179,17 +180,21 @@ impl SecretReader {
 
     /// Takes note of a secret that was found.
     fn note(&mut self, name: &'static str, found: FoundSecret) -> Secret<String> {
-        if let SecretOrigin::Variable(variable) = &found.origin {
+        self.judge_origin(name, &found.origin);
+        self.judge_length(name, &found.secret);
+        self.origins.push((name, found.origin));
+        self.seen.push((name.to_owned(), found.secret.clone()));
+        found.secret
+    }
+
+    fn judge_origin(&mut self, name: &str, origin: &SecretOrigin) {
+        if let SecretOrigin::Variable(variable) = origin {
             let what = format_args!("{name} comes from the variable {variable}");
             let mend = format_args!(
                 "Write it to a file that only the service reads, and name that in {name}_FILE."
             );
             self.findings.push(Finding::new(&IN_THE_ENVIRONMENT, what).mended_by(mend));
         }
-        self.judge_length(name, &found.secret);
-        self.origins.push((name, found.origin));
-        self.seen.push((name, found.secret.clone()));
-        found.secret
     }
 
     fn parse_key(&mut self, name: &'static str, text: Secret<String>) -> Option<Key> {
@@ -224,6 +229,15 @@ impl SecretReader {
             }
         }
     }
+}
+
+/// Returns the password in an address such as `postgres://user:password@host/name`.
+fn password_in(url: &str) -> Option<Secret<String>> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    Some(Secret::new(password.to_owned()))
 }
 
 fn is_previous(name: &str, other: &str) -> bool {

@@ -61,15 +61,31 @@ pub fn inspect(
     schemas: &[Schema],
     within: Duration,
 ) -> Result<Inspection, DbError> {
-    let connection = Location::existing(url, BUSY).open_onlooker()?;
+    let connection = match Location::existing(url, BUSY).open_onlooker() {
+        Err(error) if is_no_database(&error) => {
+            let integrity = Integrity::Damaged("the file is no database of SQLite".to_owned());
+            return Ok(Inspection { integrity, schemas: Vec::new() });
+        }
+        opened => opened?,
+    };
     let states = schemas.iter().map(|schema| state(&connection, *schema)).collect();
     Ok(Inspection { integrity: integrity(&connection, within)?, schemas: states })
 }
 
+/// SQLite says so; looking into the file would take away the locks that this process may hold.
+fn is_no_database(error: &DbError) -> bool {
+    let DbError::Open { source: Some(source), .. } = error else { return false };
+    let cause = source.downcast_ref::<rusqlite::Error>();
+    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::NotADatabase)
+}
+
 fn state(connection: &Connection, schema: Schema) -> Result<SchemaState, DbError> {
     let Schema { component, migrations } = schema;
+    connection.execute_batch("BEGIN DEFERRED").map_err(DbError::from_driver)?;
     let ask = async |tx: &mut Tx<'_>| migrate::state(tx, component, migrations).await;
-    run_in_place(&ask, &mut Tx::new(connection))?
+    let state = run_in_place(&ask, &mut Tx::new(connection));
+    connection.execute_batch("ROLLBACK").map_err(DbError::from_driver)?;
+    state?
 }
 
 /// Looks for damage until the time is over.

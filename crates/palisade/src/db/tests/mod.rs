@@ -1,5 +1,6 @@
 //! What the database promises, tried on real files.
 
+mod inspecting;
 mod opening;
 mod reads;
 mod schema;
