@@ -38,7 +38,11 @@ async fn a_database_that_is_served_from_is_looked_at_with_what_is_only_in_its_lo
     let test = TestDb::open().await;
     const SCHEMAS: [Schema; 1] = [Schema {
         component: "memos",
-        migrations: &[Migration { version: 1, name: "memos", sql: "CREATE TABLE memos (id TEXT);" }],
+        migrations: &[Migration {
+            version: 1,
+            name: "memos",
+            sql: "CREATE TABLE memos (id TEXT);",
+        }],
     }];
     test.db.migrate("memos", SCHEMAS[0].migrations).await.unwrap();
 
