@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
+use palisade::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use crate::support::{API_KEY, SECRET_KEY, Setup, orderdesk, text};
@@ -55,8 +56,11 @@ async fn every_fault_of_a_bad_deployment_is_reported() {
     }
 }
 
-/// What was neglected, and what has to be found for it.
-const NEGLECT: &[(&[&str], fn(&mut Site))] = &[
+/// What has to be found for what was neglected.
+type Neglect = (&'static [&'static str], fn(&mut Site));
+
+/// What piles up.
+const NEGLECT: &[Neglect] = &[
     (&["PAL107"], |site| site.set("server.trusted_proxies", "0.0.0.0/1,128.0.0.0/1")),
     (&["PAL109"], |site| site.set("log.level", "trace")),
     (&["PAL111"], |site| site.set("server.public_url", "http://orders.example.com")),
@@ -102,9 +106,10 @@ const NEGLECT: &[(&[&str], fn(&mut Site))] = &[
         site.variable("API_KEY_PREVIOUS", "changeme-changeme-changeme-changeme-changeme");
     }),
     (&["PAL802"], |site| {
-        let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+        let tomorrow = SystemClock.now().after(Duration::from_secs(24 * 60 * 60));
+        let since = Duration::from_millis(u64::try_from(tomorrow.as_millis()).unwrap());
         let settings = File::options().write(true).open(site.path("orderdesk.toml")).unwrap();
-        settings.set_modified(tomorrow).unwrap();
+        settings.set_modified(UNIX_EPOCH + since).unwrap();
     }),
 ];
 
@@ -260,6 +265,28 @@ async fn each_fault_of_a_file_is_its_own_finding() {
                 site.close("open", 0o777);
                 symlink(site.path("open/api"), site.path("keys/link")).unwrap();
                 site.variable("API_KEY_FILE", site.shown("keys/link"));
+            },
+            &["PAL303"],
+        ),
+        (
+            "a link to a link in an open folder",
+            |site| {
+                fs::create_dir(site.path("open")).unwrap();
+                site.close("open", 0o777);
+                symlink(site.path("keys/api"), site.path("open/link")).unwrap();
+                symlink("../open/link", site.path("keys/link")).unwrap();
+                site.variable("API_KEY_FILE", site.shown("keys/link"));
+            },
+            &["PAL303"],
+        ),
+        (
+            "a linked folder",
+            |site| {
+                fs::create_dir(site.path("open")).unwrap();
+                symlink(site.path("keys"), site.path("open/keys")).unwrap();
+                site.close("open", 0o777);
+                symlink("open/keys", site.path("linked")).unwrap();
+                site.variable("API_KEY_FILE", site.shown("linked/api"));
             },
             &["PAL303"],
         ),

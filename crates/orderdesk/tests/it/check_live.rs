@@ -100,10 +100,8 @@ async fn everything_is_found_at_a_bad_server() {
     }
     // What the other side wrote does not reach the terminal as it is.
     assert!(!checked.finished.stdout.contains('\u{1b}'));
-    let text = site
-        .command(["check", "--url"])
-        .args([format!("https://localhost:{}", server.address.port())]);
-    let text = text.run().await.stdout;
+    let url = format!("https://localhost:{}", server.address.port());
+    let text = site.command(["check"]).args(["--url", &url]).run().await.stdout;
     assert!(text.contains("x-powered-by: hope\\u{1b}[31m"), "{text}");
 }
 

@@ -26,12 +26,13 @@ impl Site {
     /// Makes a good one for `host`, with an empty database of this version.
     pub(crate) async fn good(host: &str) -> Self {
         // Of the two folders for anybody's files, the one that is seldom in memory.
-        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let folder = tempfile::tempdir_in("/var/tmp").or_else(|_| tempfile::tempdir()).unwrap();
         let mut site = Self { folder, variables: BTreeMap::new(), authority: Authority::new() };
         for (name, mode) in [("data", 0o700), ("keys", 0o755), ("tls", 0o755)] {
             fs::create_dir(site.path(name)).unwrap();
             site.close(name, mode);
         }
+        site.close("", 0o755);
         site.write("keys/api", API_KEY, 0o600);
         site.write("keys/secret", SECRET_KEY, 0o600);
         let issued = site.authority.issue(host, THIS_YEAR);
@@ -161,6 +162,7 @@ const OF_THIS_MACHINE: [&str; 5] = ["PAL701", "PAL703", "PAL705", "PAL604", "PAL
 
 /// Tells whether `folder` lies in memory.
 pub(crate) fn is_in_memory(folder: &Path) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::statfs(folder).is_ok_and(|system| i64::from(system.f_type) == TMPFS)
+    const TMPFS: i128 = 0x0102_1994;
+    // The number has another type on each kind of machine.
+    rustix::fs::statfs(folder).is_ok_and(|system| i128::from(system.f_type) == TMPFS)
 }

@@ -74,18 +74,32 @@ pub(super) fn this_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Returns the folders that lead to `path`, of the path as it is written and of where links lead,
-/// the nearest first.
+/// Most links that are followed, as the kernel does (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+/// Returns the folders that lead to `path`: of the path as it is written, and of every link on
+/// the way.
 pub(super) fn folders_to(path: &Path) -> Vec<Holder> {
-    let Ok(written) = std::path::absolute(path) else { return Vec::new() };
-    let real = std::fs::canonicalize(&written).ok();
-    let mut seen: Vec<PathBuf> = Vec::new();
-    for way in std::iter::once(&written).chain(&real) {
-        for folder in way.ancestors().skip(1) {
-            if !seen.iter().any(|known| known == folder) {
-                seen.push(folder.to_owned());
-            }
+    let mut ways: Vec<PathBuf> = std::path::absolute(path).into_iter().collect();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut next = 0;
+    while let Some(way) = ways.get(next).cloned() {
+        next += 1;
+        for link in way.ancestors() {
+            let led = lead(link, &way).filter(|led| !ways.contains(led));
+            ways.extend(led.filter(|_| next < MOST_LINKS));
         }
+        let above = way.ancestors().skip(1).map(Path::to_owned);
+        folders.extend(above.filter(|folder| !folders.contains(folder)).collect::<Vec<_>>());
     }
-    seen.iter().filter_map(|folder| Holder::of(folder)).collect()
+    folders.iter().filter_map(|folder| Holder::of(folder)).collect()
+}
+
+/// Returns where `way` leads if `link`, a part of it, is one.
+fn lead(link: &Path, way: &Path) -> Option<PathBuf> {
+    let target = std::fs::read_link(link).ok()?;
+    let rest = way.strip_prefix(link).ok()?;
+    let target = link.parent()?.join(target);
+    // Joining nothing would add a slash, behind which only a folder is looked for.
+    Some(if rest.as_os_str().is_empty() { target } else { target.join(rest) })
 }

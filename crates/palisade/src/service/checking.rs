@@ -85,7 +85,7 @@ impl Program {
     }
 }
 
-/// Judges what a service adds of its own; given to [`Program::main_checked`].
+/// Judges what a service adds of its own; given to [`Program::main_with`].
 ///
 /// ```
 /// use palisade::check::Finding;

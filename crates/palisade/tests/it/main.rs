@@ -6,6 +6,8 @@ mod architecture;
 mod bodies;
 mod bodies_gzip;
 mod bodies_wire;
+mod catalogue;
+mod check;
 mod edge;
 mod leaks;
 mod listener;

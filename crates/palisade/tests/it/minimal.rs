@@ -196,7 +196,9 @@ async fn tls_is_a_setting() {
 
 #[tokio::test]
 async fn somebody_elses_service_does_not_leave_this_machine_in_the_clear() {
-    for (mode, words) in [("off", "in the clear"), ("self-signed", "no client can trust")] {
+    for (mode, id, words) in
+        [("off", "PAL102", "in the clear"), ("self-signed", "PAL103", "no client can trust")]
+    {
         let refused = minimal()
             .env("MINIMAL__SERVER__LISTEN", "0.0.0.0:0")
             .env("MINIMAL__TLS__MODE", mode)
@@ -204,7 +206,8 @@ async fn somebody_elses_service_does_not_leave_this_machine_in_the_clear() {
             .await;
 
         let said = &refused.assert_code(1).stderr;
-        assert!(said.contains("minimal: server.listen") && said.contains(words), "{said}");
+        assert!(said.starts_with("minimal: this does not start"), "{said}");
+        assert!(said.contains(&format!("\n{id}: server.listen")) && said.contains(words), "{said}");
     }
 }
 
