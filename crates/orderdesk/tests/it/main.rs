@@ -12,6 +12,7 @@ mod accounts;
 mod accounts_sessions;
 mod authorisation;
 mod check;
+mod check_faults;
 mod check_live;
 mod cli;
 mod cli_dev;

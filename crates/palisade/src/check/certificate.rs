@@ -16,7 +16,8 @@ crate::rules! {
     UNUSABLE = "PAL501", Error, Tls, stops the start {
         title: "The certificate or its key cannot be used.",
         why: "Without both there is no TLS, and off loopback no service.",
-        mend: "Correct tls.certificate and tls.key: two PEM files that the service's user may read, the service's own certificate first.",
+        mend: "Correct tls.certificate and tls.key: two PEM files that the service's user may \
+               read, the service's own certificate first.",
     }
     /// Certificate and key are of two pairs.
     MISMATCH = "PAL502", Error, Tls, stops the start {
@@ -39,13 +40,17 @@ crate::rules! {
     /// It has ended, or does so within days.
     EXPIRED = "PAL505", Error, Tls {
         title: "The certificate has ended, or ends within 7 days.",
-        why: "From then on every client refuses the service. For a certificate that is good for less than 70 days, the last tenth of its time counts.",
-        mend: "Renew it, and find out why that did not happen by itself. It is served within 4 seconds, without a restart.",
+        why: "From then on every client refuses the service. For a certificate that is good for \
+              less than 70 days, the last tenth of its time counts.",
+        mend: "Renew it, and find out why that did not happen by itself. It is served within 4 \
+               seconds, without a restart.",
     }
     /// It should have been renewed.
     ENDS_SOON = "PAL506", Warning, Tls {
         title: "The certificate ends within 30 days.",
-        why: "Renewal should have happened by now: ACME clients renew with a third of the time left. For a certificate that is good for less than 90 days, the last third of its time counts.",
+        why: "Renewal should have happened by now: ACME clients renew with a third of the time \
+              left. For a certificate that is good for less than 90 days, the last third of its \
+              time counts.",
         mend: "Find out why it was not renewed.",
     }
     /// It begins later.
@@ -57,8 +62,10 @@ crate::rules! {
     /// The key is too weak.
     WEAK_KEY = "PAL509", Error, Tls {
         title: "The key of the certificate is too weak.",
-        why: "Clients refuse RSA keys of fewer than 2048 bits (NIST SP 800-131A), and curves that they do not speak.",
-        mend: "Have a certificate made for a new key: ECDSA on P-256, or RSA with 2048 bits or more.",
+        why: "Clients refuse RSA keys of fewer than 2048 bits (NIST SP 800-131A), and curves that \
+              they do not speak.",
+        mend: "Have a certificate made for a new key: ECDSA on P-256, or RSA with 2048 bits or \
+               more.",
     }
     /// It does not name the service.
     WRONG_NAME = "PAL510", Error, Tls {
@@ -69,19 +76,23 @@ crate::rules! {
     /// Nobody vouches for it.
     SELF_SIGNED = "PAL511", Warning, Tls {
         title: "The certificate was issued by itself.",
-        why: "Only clients that were given this very certificate can trust it; others are taught to look away.",
-        mend: "Have it issued by an authority, one of your own if need be; or silence this with how clients get the certificate.",
+        why: "Only clients that were given this very certificate can trust it; others are taught \
+              to look away.",
+        mend: "Have it issued by an authority, one of your own if need be; or silence this with \
+               how clients get the certificate.",
     }
     /// The chain leads nowhere.
     BROKEN_CHAIN = "PAL512", Error, Tls {
         title: "The certificates of the chain are in the wrong order, or one is missing.",
         why: "Some clients find their way, others refuse the service.",
-        mend: "Put the service's own certificate first, and behind each the one that issued it (often called fullchain.pem).",
+        mend: "Put the service's own certificate first, and behind each the one that issued it \
+               (often called fullchain.pem).",
     }
     /// There is no chain.
     ALONE = "PAL513", Note, Tls {
         title: "The file holds the service's own certificate and no other.",
-        why: "That is right only if a root that clients trust has issued it directly; public authorities put an intermediate certificate in between.",
+        why: "That is right only if a root that clients trust has issued it directly; public \
+              authorities put an intermediate certificate in between.",
         mend: "Use the file with the whole chain (often called fullchain.pem), if there is one.",
     }
     /// An authority's own certificate has ended.

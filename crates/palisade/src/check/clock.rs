@@ -17,13 +17,15 @@ crate::rules! {
     /// The clock is behind this program.
     BEHIND = "PAL801", Error, Clock {
         title: "The clock shows a time before this program was written.",
-        why: "Certificates look as if they were not valid yet, sessions live too long, and the log lies.",
+        why: "Certificates look as if they were not valid yet, sessions live too long, and the \
+              log lies.",
         mend: "Set the clock, and have it kept by NTP.",
     }
     /// The clock was ahead, or is behind.
     FILES_FROM_THE_FUTURE = "PAL802", Warning, Clock {
         title: "A file was changed in the future.",
-        why: "Either the clock is behind now or it was ahead then. Sessions and retries follow the clock.",
+        why: "Either the clock is behind now or it was ahead then. Sessions and retries follow \
+              the clock.",
         mend: "Set the clock, and have it kept by NTP; `touch` the file if the clock is right.",
     }
     /// The system says that nobody keeps the clock.

@@ -21,19 +21,23 @@ crate::rules! {
     /// There is nowhere to put it.
     NO_FOLDER = "PAL401", Error, Database {
         title: "The folder of the database is missing, or this user may not write to it.",
-        why: "SQLite makes its log beside the file: without writing to the folder nothing can be stored.",
+        why: "SQLite makes its log beside the file: without writing to the folder nothing can be \
+              stored.",
         mend: "Make the folder, `chown` it to the service's user and `chmod 700` it.",
     }
     /// Locks and flushes may not mean anything there.
     NETWORK = "PAL402", Error, Database {
         title: "The database lies on a network file system.",
-        why: "SQLite's log needs memory that is shared by one machine, and locks and flushes that mean what they say (sqlite.org, \"Write-Ahead Logging\" and \"How To Corrupt\"). What was acknowledged can be lost, and the file damaged.",
+        why: "SQLite's log needs memory that is shared by one machine, and locks and flushes that \
+              mean what they say (sqlite.org, \"Write-Ahead Logging\" and \"How To Corrupt\"). \
+              What was acknowledged can be lost, and the file damaged.",
         mend: "Keep the database on a disk of this machine.",
     }
     /// It is gone with the power.
     IN_MEMORY = "PAL403", Error, Database {
         title: "The database lies in memory.",
-        why: "Everything that was acknowledged is gone with the next restart of the machine or the container.",
+        why: "Everything that was acknowledged is gone with the next restart of the machine or \
+              the container.",
         mend: "Keep the database on a disk, in a container on a volume.",
     }
     /// The disk is nearly full.
@@ -69,7 +73,8 @@ crate::rules! {
     /// What was applied is not what is known.
     OTHER_SCHEMA = "PAL409", Error, Database {
         title: "The tables are not the ones that this program knows.",
-        why: "A migration was changed after it was applied, or one is missing: nobody knows what the tables hold.",
+        why: "A migration was changed after it was applied, or one is missing: nobody knows what \
+              the tables hold.",
         mend: "Use the program that made the database, or restore a backup.",
     }
     /// Rows refer to nothing.
@@ -81,7 +86,8 @@ crate::rules! {
     /// There is nothing yet.
     NONE_YET = "PAL411", Note, Database {
         title: "There is no database yet; the start makes it.",
-        why: "If there should be one, its address is wrong, and the service would begin with nothing.",
+        why: "If there should be one, its address is wrong, and the service would begin with \
+              nothing.",
         mend: "Nothing before the first start; else correct DATABASE_URL.",
     }
     /// It cannot be looked at.

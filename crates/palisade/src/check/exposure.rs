@@ -21,31 +21,39 @@ crate::rules! {
     /// Passwords and tokens would cross the network readable.
     IN_THE_CLEAR = "PAL102", Error, Settings, stops the start {
         title: "The service can be reached from other machines without TLS.",
-        why: "Passwords and tokens would cross the network in the clear: whoever is on the way reads and changes them.",
-        mend: "Set tls.mode = \"files\" with a certificate and key, or name the proxy that terminates TLS in server.trusted_proxies, or listen on 127.0.0.1.",
+        why: "Passwords and tokens would cross the network in the clear: whoever is on the way \
+              reads and changes them.",
+        mend: "Set tls.mode = \"files\" with a certificate and key, or name the proxy that \
+               terminates TLS in server.trusted_proxies, or listen on 127.0.0.1.",
     }
     /// The certificate is one that anybody could have made.
     SELF_SIGNED = "PAL103", Error, Settings, stops the start {
-        title: "The service can be reached from other machines with a certificate that it made itself.",
-        why: "No client can tell it from one that an attacker made. Clients that are told not to look accept every one from then on.",
+        title: "The service can be reached from other machines with a certificate that it made \
+                itself.",
+        why: "No client can tell it from one that an attacker made. Clients that are told not to \
+              look accept every one from then on.",
         mend: "Set tls.mode = \"files\" with a certificate that clients can trust.",
     }
     /// This start serves nobody but this machine.
     BEYOND_THIS_MACHINE = "PAL104", Error, Settings, stops the start {
         title: "A start for this machine only would listen for others.",
-        why: "What is made for development (keys, a certificate, an operator with a printed password) is not made to meet strangers.",
+        why: "What is made for development (keys, a certificate, an operator with a printed \
+              password) is not made to meet strangers.",
         mend: "Start without --dev, or listen on 127.0.0.1.",
     }
     /// The way between the proxy and the service is in the clear.
     BEHIND_A_PROXY = "PAL105", Warning, Settings {
         title: "The service listens without TLS for a proxy on another machine.",
         why: "Everything that the proxy protected is readable between it and the service.",
-        mend: "Set tls.mode = \"files\" and have the proxy verify the certificate; or, where the network between the two is private or encrypted by itself, silence this with the reason.",
+        mend: "Set tls.mode = \"files\" and have the proxy verify the certificate; or, where the \
+               network between the two is private or encrypted by itself, silence this with the \
+               reason.",
     }
     /// Nothing is encrypted, and nobody else can listen.
     PLAIN_ON_LOOPBACK = "PAL106", Note, Settings {
         title: "The service speaks plain HTTP on this machine.",
-        why: "That is the default and nobody else can listen in. Clients on other machines need a proxy with TLS on this one.",
+        why: "That is the default and nobody else can listen in. Clients on other machines need a \
+              proxy with TLS on this one.",
         mend: "Nothing, if a proxy on this machine terminates TLS; else set tls.mode = \"files\".",
     }
 }

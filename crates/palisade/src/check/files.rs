@@ -13,7 +13,8 @@ crate::rules! {
     /// Everybody may change the settings.
     SETTINGS_OPEN = "PAL301", Error, Files {
         title: "Others can change the settings file.",
-        why: "Whoever can write there decides how the service runs: where it listens, whom it believes, what it logs.",
+        why: "Whoever can write there decides how the service runs: where it listens, whom it \
+              believes, what it logs.",
         mend: "`chown` it to root or to the service's user, and `chmod 640` it.",
     }
     /// A group may change the settings.
@@ -25,19 +26,22 @@ crate::rules! {
     /// A file can be replaced by somebody who may not write it.
     REPLACEABLE = "PAL303", Error, Files {
         title: "Others can replace a file that the service trusts, by a folder on the way to it.",
-        why: "Who may write to a folder may rename what is in it and put something else there, whatever the file's own mode is.",
+        why: "Who may write to a folder may rename what is in it and put something else there, \
+              whatever the file's own mode is.",
         mend: "`chown` the folder to root or to the service's user, and `chmod go-w` it.",
     }
     /// Others can look into the data folder.
     DATA_FOLDER_OPEN = "PAL304", Warning, Files {
         title: "Others can look into the folder of the database.",
-        why: "They see what is there and when it changes, and read every copy or backup that is left there with an open mode.",
+        why: "They see what is there and when it changes, and read every copy or backup that is \
+              left there with an open mode.",
         mend: "`chmod 700` it.",
     }
     /// A file of the database is not the service's alone.
     DATABASE_FILE_OPEN = "PAL305", Error, Files {
         title: "A file of the database is open to others, or belongs to another user.",
-        why: "Who reads it has every account, address and hash; who writes it decides what the service believes.",
+        why: "Who reads it has every account, address and hash; who writes it decides what the \
+              service believes.",
         mend: "`chown` it to the service's user, and `chmod 600` it.",
     }
 }

@@ -17,49 +17,60 @@ crate::rules! {
     /// A rate is not counted.
     OFF = "PAL601", Warning, Limits {
         title: "A rate limit is switched off.",
-        why: "One client can ask as fast as it likes: guess, fill the disk, and keep others waiting.",
+        why: "One client can ask as fast as it likes: guess, fill the disk, and keep others \
+              waiting.",
         mend: "Set a rate, or silence this with what limits clients instead.",
     }
     /// Bodies may be huge.
     HUGE_BODIES = "PAL602", Warning, Limits {
         title: "Every route takes bodies of more than 1 MiB.",
-        why: "Memory for them is taken for each request at a time, before anybody is asked who it is where a route is for anyone.",
-        mend: "Lower limits.body_bytes, and give the one route that takes files a limit of its own.",
+        why: "Memory for them is taken for each request at a time, before anybody is asked who it \
+              is where a route is for anyone.",
+        mend: "Lower limits.body_bytes, and give the one route that takes files a limit of its \
+               own.",
     }
     /// Slow clients hold places for long.
     LONG_TIMEOUT = "PAL603", Warning, Limits {
         title: "A deadline is so long that slow clients fill the places of others.",
-        why: "Each slow client holds a connection, and some of the requests in flight, until its deadline.",
+        why: "Each slow client holds a connection, and some of the requests in flight, until its \
+              deadline.",
         mend: "Come back towards the default.",
     }
     /// There are fewer descriptors than connections.
     FEW_DESCRIPTORS = "PAL604", Warning, Limits {
         title: "The system gives fewer file descriptors than limits.connections needs.",
-        why: "The service then holds fewer connections than it is set to, and says so only in its log.",
-        mend: "Raise the hard limit (`ulimit -Hn`, LimitNOFILE= in systemd), or lower limits.connections.",
+        why: "The service then holds fewer connections than it is set to, and says so only in its \
+              log.",
+        mend: "Raise the hard limit (`ulimit -Hn`, LimitNOFILE= in systemd), or lower \
+               limits.connections.",
     }
     /// One address may take every place.
     NO_SHARE = "PAL605", Warning, Limits {
         title: "One address may hold every connection.",
-        why: "limits.connections_per_ip is what keeps one client from all the places; as high as limits.connections it does nothing.",
+        why: "limits.connections_per_ip is what keeps one client from all the places; as high as \
+              limits.connections it does nothing.",
         mend: "Lower limits.connections_per_ip to a fraction of limits.connections.",
     }
     /// The speed that is asked for is none.
     NO_SPEED = "PAL606", Warning, Limits {
         title: "limits.least_bytes_per_second lets clients drip.",
-        why: "A client that sends or reads a few bytes a second holds its place for as long as all its deadlines together.",
+        why: "A client that sends or reads a few bytes a second holds its place for as long as \
+              all its deadlines together.",
         mend: "Come back towards the default of 1KiB.",
     }
     /// Sessions go on for long.
     LONG_SESSIONS = "PAL607", Warning, Limits {
         title: "A sign-in lasts longer than 24 hours, or an hour without use.",
-        why: "A token that was stolen or left behind is good for that long. The bounds are those of NIST SP 800-63B-4, section 2.2.3 (AAL2).",
-        mend: "Lower sessions.absolute and sessions.idle, or silence this with why the data allows it.",
+        why: "A token that was stolen or left behind is good for that long. The bounds are those \
+              of NIST SP 800-63B-4, section 2.2.3 (AAL2).",
+        mend: "Lower sessions.absolute and sessions.idle, or silence this with why the data \
+               allows it.",
     }
     /// Password hashes would be cheap, or dear.
     PASSWORDS = "PAL608", Error, Limits, stops the start {
         title: "The cost of hashing a password is out of bounds.",
-        why: "Below OWASP's least (ASVS 5.0, appendix C) a stolen hash is cheap to try passwords against; far above it, a few sign-ins stop the service.",
+        why: "Below OWASP's least (ASVS 5.0, appendix C) a stolen hash is cheap to try passwords \
+              against; far above it, a few sign-ins stop the service.",
         mend: "Come back to the defaults of [passwords].",
     }
 }

@@ -13,26 +13,31 @@ crate::rules! {
     /// Root can do everything.
     ROOT = "PAL701", Warning, Process {
         title: "This runs as root.",
-        why: "A fault in the service is then a fault of the whole machine. Nothing here needs root. If only the check was started as root, it cannot judge what the service's own user may read.",
+        why: "A fault in the service is then a fault of the whole machine. Nothing here needs \
+              root. If only the check was started as root, it cannot judge what the service's own \
+              user may read.",
         mend: "Give the service an account of its own, and run the check as that account.",
     }
     /// Nothing is taken from the process.
     NOT_LOCKED_DOWN = "PAL702", Warning, Process {
         title: "The process keeps everything that the system lets it do.",
-        why: "A fault then reaches as far as the user's rights: memory that others may read, core files, new privileges.",
+        why: "A fault then reaches as far as the user's rights: memory that others may read, core \
+              files, new privileges.",
         mend: "Set sandbox.mode = \"best-effort\" or \"enforce\".",
     }
     /// What took effect is only known when it runs.
     BEST_EFFORT = "PAL703", Note, Process {
         title: "The process locks itself down as far as the machine allows.",
-        why: "What took effect stands in the log at the start, and nothing stops the service if something did not.",
+        why: "What took effect stands in the log at the start, and nothing stops the service if \
+              something did not.",
         mend: "Set sandbox.mode = \"enforce\" once the log says that everything takes effect here.",
     }
     /// A crash writes memory to the disk.
     CORE_FILES = "PAL705", Warning, Process {
         title: "A crash would write the memory to a file or hand it to a program.",
         why: "The memory holds keys, passwords and tokens.",
-        mend: "Set sandbox.mode = \"best-effort\" or \"enforce\", or `ulimit -c 0` and a kernel.core_pattern that keeps nothing.",
+        mend: "Set sandbox.mode = \"best-effort\" or \"enforce\", or `ulimit -c 0` and a \
+               kernel.core_pattern that keeps nothing.",
     }
 }
 

@@ -16,7 +16,8 @@ crate::rules! {
     /// Nobody gave it.
     MISSING = "PAL201", Error, Secrets, stops the start {
         title: "A secret is missing.",
-        why: "Nothing is invented outside of development: a key that was made up at each start would end every session, and one that is in the program would be everybody's.",
+        why: "Nothing is invented outside of development: a key that was made up at each start \
+              would end every session, and one that is in the program would be everybody's.",
         mend: "Make one with `secret new` and give it as a file.",
     }
     /// Two sources have it.
@@ -28,25 +29,29 @@ crate::rules! {
     /// Its file cannot be read.
     UNREADABLE = "PAL203", Error, Secrets, stops the start {
         title: "The source of a secret cannot be read.",
-        why: "The service cannot start without the secret, and does not look for another source by itself.",
+        why: "The service cannot start without the secret, and does not look for another source \
+              by itself.",
         mend: "Correct the path, and let the service's user read the file.",
     }
     /// Others can read or replace it.
     OPEN = "PAL204", Error, Secrets, stops the start {
         title: "The file of a secret is open to others, or belongs to another user.",
         why: "Somebody else may have read or replaced it.",
-        mend: "`chown` it to the service's user, `chmod 600` it, and replace the secret if somebody may have read it.",
+        mend: "`chown` it to the service's user, `chmod 600` it, and replace the secret if \
+               somebody may have read it.",
     }
     /// What is there cannot be a secret.
     NOT_A_TEXT = "PAL205", Error, Secrets, stops the start {
         title: "The source of a secret holds no secret.",
-        why: "It is empty, too large or no text: a mount or a template that failed often looks like this.",
+        why: "It is empty, too large or no text: a mount or a template that failed often looks \
+              like this.",
         mend: "Write the secret there again, as one line of text.",
     }
     /// It is too short or not a key.
     MALFORMED = "PAL206", Error, Secrets, stops the start {
         title: "A key is too short, too long or not a key.",
-        why: "A key has at least 32 random bytes, as base64url or hex; what is shorter can be searched for.",
+        why: "A key has at least 32 random bytes, as base64url or hex; what is shorter can be \
+              searched for.",
         mend: "Make one with `secret new`.",
     }
     /// It is what stood in an example.
@@ -58,13 +63,15 @@ crate::rules! {
     /// Somebody thought of it.
     GUESSABLE = "PAL208", Error, Secrets, stops the start {
         title: "A key can be guessed.",
-        why: "It repeats itself, counts, or is text that somebody thought of: far fewer tries than for random bytes.",
+        why: "It repeats itself, counts, or is text that somebody thought of: far fewer tries \
+              than for random bytes.",
         mend: "Make one with `secret new`.",
     }
     /// One secret is used for two things.
     REUSED = "PAL209", Error, Secrets, stops the start {
         title: "Two secrets are the same.",
-        why: "Who learns one has the other: a key that programs carry around would also be the one that seals what is stored.",
+        why: "Who learns one has the other: a key that programs carry around would also be the \
+              one that seals what is stored.",
         mend: "Make each with `secret new`.",
     }
     /// A rotation that changes nothing.
@@ -76,19 +83,22 @@ crate::rules! {
     /// The environment shows it.
     IN_THE_ENVIRONMENT = "PAL211", Note, Secrets {
         title: "A secret is given as a variable.",
-        why: "Variables are seen by whoever may look at the process, at a container's description or at a unit, and are handed to child processes.",
+        why: "Variables are seen by whoever may look at the process, at a container's description \
+              or at a unit, and are handed to child processes.",
         mend: "Give it as a file: `NAME_FILE`, or systemd's LoadCredential=.",
     }
     /// The log could not hide it.
     TOO_SHORT_TO_HIDE = "PAL212", Warning, Secrets {
         title: "A secret has fewer than 8 bytes.",
-        why: "It can be searched for, and the log cannot recognise and hide it without hiding innocent text.",
+        why: "It can be searched for, and the log cannot recognise and hide it without hiding \
+              innocent text.",
         mend: "Replace it by a longer one.",
     }
     /// The address of the database is not one.
     DATABASE_URL = "PAL213", Error, Secrets, stops the start {
         title: "The address of the database is not understood.",
-        why: "What is not understood is refused: a part of it without effect could be the one that was meant to protect.",
+        why: "What is not understood is refused: a part of it without effect could be the one \
+              that was meant to protect.",
         mend: "Write sqlite:///absolute/path/to/file.db.",
     }
 }

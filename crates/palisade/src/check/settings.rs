@@ -17,19 +17,22 @@ crate::rules! {
     /// The settings cannot be used.
     WRONG = "PAL101", Error, Settings, stops the start {
         title: "A setting is wrong.",
-        why: "What is not known or impossible is refused: a guess could open a door. The rest of the settings is judged once all of them can be read.",
+        why: "What is not known or impossible is refused: a guess could open a door. The rest of \
+              the settings is judged once all of them can be read.",
         mend: "Correct it; `config example` shows every setting.",
     }
     /// A network of proxies is most of the Internet.
     TRUSTS_STRANGERS = "PAL107", Error, Settings {
         title: "Much of the Internet is trusted as a proxy.",
-        why: "Whoever is in server.trusted_proxies may claim any client's address and request id: rate limits and logs then say what strangers want them to.",
+        why: "Whoever is in server.trusted_proxies may claim any client's address and request id: \
+              rate limits and logs then say what strangers want them to.",
         mend: "Name the proxies' own addresses in server.trusted_proxies.",
     }
     /// Every private network is trusted.
     TRUSTS_EVERY_PRIVATE_NETWORK = "PAL108", Warning, Settings {
         title: "Every private network is trusted as a proxy.",
-        why: "Every machine and container inside may claim any client's address: limits by address no longer bind it.",
+        why: "Every machine and container inside may claim any client's address: limits by \
+              address no longer bind it.",
         mend: "Name the networks in which the proxies are, and no others.",
     }
     /// The log tells more than it must.
@@ -41,25 +44,31 @@ crate::rules! {
     /// Browsers are not told to insist on TLS.
     NO_STRICT_TRANSPORT = "PAL110", Note, Settings {
         title: "The service does not tell browsers to insist on TLS (HSTS).",
-        why: "It does so only with a certificate of its own for a name: without TLS and for an address the header has no meaning (RFC 6797, sections 7.2 and 8.1.1). A browser's first request may then be in the clear.",
-        mend: "Have the proxy that terminates TLS send Strict-Transport-Security, and reach the service by a name.",
+        why: "It does so only with a certificate of its own for a name: without TLS and for an \
+              address the header has no meaning (RFC 6797, sections 7.2 and 8.1.1). A browser's \
+              first request may then be in the clear.",
+        mend: "Have the proxy that terminates TLS send Strict-Transport-Security, and reach the \
+               service by a name.",
     }
     /// Clients are told to come without TLS.
     PUBLIC_URL_IN_THE_CLEAR = "PAL111", Warning, Settings {
         title: "server.public_url begins with http.",
-        why: "The OpenAPI document sends clients there: their tokens would cross the network in the clear.",
+        why: "The OpenAPI document sends clients there: their tokens would cross the network in \
+              the clear.",
         mend: "Write server.public_url with https.",
     }
     /// Nobody said what the service is called.
     NO_PUBLIC_URL = "PAL112", Note, Settings {
         title: "server.public_url is not set.",
-        why: "Without it the check cannot tell whether the certificate covers the name that clients use.",
+        why: "Without it the check cannot tell whether the certificate covers the name that \
+              clients use.",
         mend: "Set server.public_url, such as \"https://orders.example.com\".",
     }
     /// A setting whose name warns is in force.
     DANGER = "PAL114", Warning, Settings {
         title: "A setting weakens the service by name.",
-        why: "Each `danger_` setting gives up a promise; its comment in `config example` says which.",
+        why: "Each `danger_` setting gives up a promise; its comment in `config example` says \
+              which.",
         mend: "Remove the setting, or silence this with the reason why the promise is not needed.",
     }
 }

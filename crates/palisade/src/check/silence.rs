@@ -77,7 +77,8 @@ crate::rules! {
     }
     UNUSED = "PAL191", Warning, Settings {
         title: "A finding is silenced that was not found.",
-        why: "What was accepted once has been mended. Left there, the line would hide the same fault when it comes back.",
+        why: "What was accepted once has been mended. Left there, the line would hide the same \
+              fault when it comes back.",
         mend: "Remove the line from `check.silenced`.",
     }
     UNSILENCEABLE = "PAL192", Warning, Settings {

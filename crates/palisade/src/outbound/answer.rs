@@ -70,7 +70,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_back_is_read_or_not_without_a_panic(bytes: Vec<u8>, head in "HTTP/1.1 [ -~\r\n]{0,80}\r\n\r\n") {
+        fn whatever_comes_back_is_read_or_not_without_a_panic(
+            bytes: Vec<u8>,
+            head in "HTTP/1.1 [ -~\r\n]{0,80}\r\n\r\n",
+        ) {
             HttpAnswer::read(&bytes);
             HttpAnswer::read(head.as_bytes());
         }

@@ -19,38 +19,46 @@ crate::rules! {
     /// A browser is not held back.
     NO_SECURITY_HEADER = "PAL903", Error, Live {
         title: "An answer lacks a header that holds browsers back.",
-        why: "A browser may then take data for a page, run it, frame it, or tell others where it came from (OWASP ASVS 5.0, 3.4).",
-        mend: "The service sends them on every answer: find what in front of it takes them away, or answers by itself.",
+        why: "A browser may then take data for a page, run it, frame it, or tell others where it \
+              came from (OWASP ASVS 5.0, 3.4).",
+        mend: "The service sends them on every answer: find what in front of it takes them away, \
+               or answers by itself.",
     }
     /// It tells what it is made of.
     TELLS_ITS_MAKER = "PAL904", Warning, Live {
         title: "Answers tell which program and which version makes them.",
         why: "Whoever looks for a known hole need not try.",
-        mend: "The service sends neither Server nor X-Powered-By: have what stands in front of it leave them out.",
+        mend: "The service sends neither Server nor X-Powered-By: have what stands in front of it \
+               leave them out.",
     }
     /// An error is no problem document.
     OTHER_ERRORS = "PAL905", Warning, Live {
         title: "An error is not answered as a problem document (RFC 9457).",
-        why: "Clients cannot tell what went wrong, and something else than the service answers, which may tell more than it should.",
+        why: "Clients cannot tell what went wrong, and something else than the service answers, \
+              which may tell more than it should.",
         mend: "Have what stands in front of the service pass its errors on.",
     }
     /// An error tells about the inside.
     LEAKS = "PAL906", Error, Live {
         title: "An error tells about the inside of the service.",
-        why: "Paths, names of libraries and texts of inner errors help an attacker, and may hold data of others.",
+        why: "Paths, names of libraries and texts of inner errors help an attacker, and may hold \
+              data of others.",
         mend: "Answer with public words and log the cause.",
     }
     /// Browsers may come without TLS.
     NO_STRICT_TRANSPORT = "PAL907", Warning, Live {
         title: "Answers do not tell browsers to insist on TLS for half a year or more.",
-        why: "A browser's next first request may be in the clear, where anybody on the way can answer it.",
-        mend: "Send Strict-Transport-Security (RFC 6797): the service does with tls.mode = \"files\", else the proxy in front has to.",
+        why: "A browser's next first request may be in the clear, where anybody on the way can \
+              answer it.",
+        mend: "Send Strict-Transport-Security (RFC 6797): the service does with tls.mode = \
+               \"files\", else the proxy in front has to.",
     }
     /// Nobody vouches for the certificate.
     UNTRUSTED = "PAL910", Error, Live {
         title: "The certificate is not vouched for by anybody whom clients trust.",
         why: "Clients refuse the service, or were taught to accept every certificate.",
-        mend: "Serve the whole chain of a certificate that an authority has issued; name an authority of your own with --ca.",
+        mend: "Serve the whole chain of a certificate that an authority has issued; name an \
+               authority of your own with --ca.",
     }
     /// It names somebody else.
     WRONG_NAME = "PAL911", Error, Live {
@@ -79,7 +87,8 @@ crate::rules! {
     /// Who is asked is left open.
     ANY_HOST = "PAL915", Error, Live {
         title: "A request without exactly one Host is served.",
-        why: "Two readers on the way may send it to two places (RFC 9112, section 3.2): caches are poisoned and rules passed that way.",
+        why: "Two readers on the way may send it to two places (RFC 9112, section 3.2): caches \
+              are poisoned and rules passed that way.",
         mend: "Have what stands in front of the service refuse it with 400.",
     }
     /// Headers may be huge.
@@ -103,7 +112,8 @@ crate::rules! {
     /// The request comes back.
     TRACE = "PAL920", Error, Live {
         title: "TRACE is answered.",
-        why: "It repeats the request with its credentials, to whoever made a browser ask (RFC 9110, section 9.3.8).",
+        why: "It repeats the request with its credentials, to whoever made a browser ask (RFC \
+              9110, section 9.3.8).",
         mend: "Switch it off in what stands in front of the service.",
     }
     /// The inside is told to strangers.

@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 /// assert!(chain.covers("localhost").is_ok());
 /// assert_eq!(chain.covers("example.org").unwrap_err().len(), 3, "three names are presented");
 /// assert!(chain.is_self_signed());
-/// # Ok::<(), palisade::http::TlsError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Chain(Vec<CertificateDer<'static>>);
