@@ -45,6 +45,8 @@ pub struct Inspection {
 
 /// How long to wait for a lock that another program holds.
 const BUSY: Duration = Duration::from_secs(2);
+/// How long after one interruption the next follows.
+const AGAIN: Duration = Duration::from_millis(1);
 /// Most broken references that are counted.
 const MOST_DANGLING: usize = 100;
 
@@ -94,9 +96,12 @@ fn integrity(connection: &Connection, within: Duration) -> Result<Integrity, DbE
     let (done, is_done) = sync_channel::<()>(1);
     let found = std::thread::scope(|scope| {
         scope.spawn(move || {
-            // The other end goes when the looking is over.
-            if is_done.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            // The other end goes when the looking is over. Between two statements there is nothing
+            // to interrupt, so once is not enough.
+            let mut wait = within;
+            while is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 interrupt.interrupt();
+                wait = AGAIN;
             }
         });
         let found = look(connection);
