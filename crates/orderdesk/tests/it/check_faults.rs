@@ -375,4 +375,4 @@ async fn find(faults: &[Fault]) {
 }
 
 /// Made by openssl; rcgen makes no key that weak.
-const RSA_1024: &str = include_str!("rsa_1024.pem");
+const RSA_1024: &str = include_str!("rsa_1024.crt");
