@@ -198,6 +198,41 @@ fn what_is_dangerous_stands_in_one_place() {
     assert!(wrong.is_empty(), "outside of where they belong:\n{}", wrong.join("\n"));
 }
 
+/// Returns the names of the fields that `code` logs as text (`%name`, `name = ?value`).
+fn logged_texts(code: &str) -> Vec<String> {
+    let levels = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
+    let events = code.split("tracing::").filter_map(|rest| {
+        let inside = levels.iter().find_map(|level| rest.strip_prefix(level))?;
+        inside.split(");").next()
+    });
+    let fields = events.flat_map(|event| event.split(',')).filter_map(|field| {
+        let field = field.trim();
+        let short = field.strip_prefix(['%', '?']);
+        short.or_else(|| field.split_once(" = %").or(field.split_once(" = ?")).map(|pair| pair.0))
+    });
+    fields.map(str::to_owned).collect()
+}
+
+#[test]
+fn no_text_that_is_logged_here_is_withheld() {
+    let mut count = 0;
+    for (sources, list) in
+        [(library(), "src/telemetry/kept.rs"), (orderdesk(), "orderdesk/src/service.rs")]
+    {
+        let list = sources.iter().find(|source| source.path.ends_with(list)).unwrap().code.clone();
+        for source in &sources {
+            for name in logged_texts(source.without_tests()) {
+                let is_kept = name == "error" || list.contains(&format!("\"{name}\""));
+                assert!(is_kept, "{}: the log shows `{name}` as [withheld]", source.path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 15, "only {count} texts were found");
+    let code = "tracing::info!(%a, b = ?c, d, n = 1, \"e\"); tracing::warn!(\"{f}\");";
+    assert_eq!(logged_texts(code), ["a", "b"]);
+}
+
 #[test]
 fn sql_stands_only_in_stores_and_in_the_database_module() {
     const VERBS: [&str; 5] =
