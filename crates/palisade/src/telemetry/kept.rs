@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 const EVERYWHERE: [&str; 2] = ["error", "request_id"];
 
 /// Kept in the events of this library, which knows what it puts there.
-const LIBRARY: [&str; 17] = [
+const LIBRARY: [&str; 20] = [
     "cause",
     "code",
     "component",
@@ -17,6 +17,8 @@ const LIBRARY: [&str; 17] = [
     "key",
     "location",
     "measure",
+    "missing",
+    "mode",
     "name",
     "new",
     "not_after",
@@ -26,6 +28,7 @@ const LIBRARY: [&str; 17] = [
     "place",
     "report",
     "section",
+    "taken",
     "thread",
 ];
 
