@@ -126,7 +126,7 @@ impl Document<'_> {
         self.layer.entries.retain(|entry| is_sure(&entry.origin));
         self.layer.mistakes.retain(|mistake| match &mistake.place {
             Place::At(origin) => is_sure(origin),
-            Place::File(_) => true,
+            Place::File(_) | Place::Secret(_) => true,
         });
     }
 

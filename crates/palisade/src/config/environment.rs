@@ -82,6 +82,14 @@ impl Environment {
         let ours = move |name: &&OsString| name.as_bytes().starts_with(prefix.as_bytes());
         self.0.keys().filter(ours).map(|name| name.to_string_lossy().into_owned())
     }
+
+    /// Returns the variables whose names start with `prefix`, and nothing of the others.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        let ours = |name: &OsString| name.as_bytes().starts_with(prefix.as_bytes());
+        let kept = self.0.iter().filter(|(name, _)| ours(name));
+        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
 }
 
 impl fmt::Debug for Environment {

@@ -1,12 +1,11 @@
 //! The layers put together: [`load`] answers with every setting and its origin, or every mistake.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{self, Layer};
 use super::mistake::{Mistake, Origin, Place};
 use super::reader::Reader;
-use super::{Environment, Mistakes, SecretOrigin, Settings, file};
+use super::{Environment, Mistakes, Reloader, SecretOrigin, Settings, file};
 
 /// One effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +26,35 @@ pub struct Loaded<S> {
     settings: S,
     shown: Vec<Shown>,
     secrets: Vec<(String, SecretOrigin)>,
+    path: Option<PathBuf>,
+    /// Those that are settings, never secrets: they are kept for as long as the service runs.
+    variables: Environment,
+}
+
+impl<S: Settings> Loaded<S> {
+    /// Returns what reads these settings again, and changes those that can change in every clone
+    /// of [`settings`](Self::settings).
+    pub fn reloader(&self) -> Reloader {
+        let (path, variables) = (self.path.clone(), self.variables.clone());
+        Reloader::of(self.settings.clone(), self.shown.clone(), path, variables)
+    }
+
+    fn from(self, path: Option<&Path>, environment: &Environment) -> Self {
+        let variables = environment.with_prefix(&format!("{}__", S::PREFIX));
+        Self { path: path.map(Path::to_owned), variables, ..self }
+    }
 }
 
 impl<S> Loaded<S> {
     /// Returns the settings.
     pub fn settings(&self) -> &S {
         &self.settings
+    }
+
+    /// Changes the settings, for a default that depends on how the service is started. What
+    /// [`show`](Self::show) says and a reload compares with stays what was read.
+    pub fn settings_mut(&mut self) -> &mut S {
+        &mut self.settings
     }
 
     /// Takes the settings out.
@@ -45,6 +67,12 @@ impl<S> Loaded<S> {
         &self.shown
     }
 
+    /// Returns where the value of a key comes from; `None` for a key that there is not.
+    pub fn origin(&self, section: &str, key: &str) -> Option<&Origin> {
+        let is_it = |shown: &&Shown| (shown.section, shown.key) == (section, key);
+        self.shown.iter().find(is_it).map(|shown| &shown.origin)
+    }
+
     /// Has [`show`](Self::show) name a secret and its origin; its value cannot get here.
     pub fn record_secret(&mut self, name: &str, origin: &SecretOrigin) {
         self.secrets.push((name.to_owned(), origin.clone()));
@@ -52,15 +80,24 @@ impl<S> Loaded<S> {
 
     /// Returns one line a setting, `section.key = value   # origin`, then one a secret.
     pub fn show(&self) -> String {
-        let mut out = String::new();
-        for Shown { section, key, value, origin } in &self.shown {
-            write_line(&mut out, format_args!("{section}.{key} = {value}   # {origin}"));
-        }
+        let mut out = show(&self.shown);
         for (name, origin) in &self.secrets {
-            write_line(&mut out, format_args!("{name} = [redacted]   # from {origin}"));
+            out.push_str(&format!("{name} = [redacted]   # from {origin}\n"));
         }
         out
     }
+
+    pub(super) fn into_parts(self) -> (S, Vec<Shown>) {
+        (self.settings, self.shown)
+    }
+}
+
+/// Returns one line a setting, `section.key = value   # origin`.
+pub fn show(settings: &[Shown]) -> String {
+    let line = |Shown { section, key, value, origin }: &Shown| {
+        format!("{section}.{key} = {value}   # {origin}\n")
+    };
+    settings.iter().map(line).collect()
 }
 
 /// Reads the settings: defaults, then `path` if one is given, then the environment.
@@ -81,10 +118,13 @@ pub fn load<S: Settings>(
             Layer { mistakes: vec![mistake], ..Layer::default() }
         }
     });
-    combine(from_file, document::read_variables(S::PREFIX, environment, &outline))
+    let from_variables = document::read_variables(S::PREFIX, environment, &outline);
+    let loaded = combine(from_file, from_variables)?;
+    Ok(loaded.from(path, environment))
 }
 
-/// Reads the settings from a text that stands for the file `path`, which is not opened.
+/// Reads the settings from a text that stands for the file `path`, which only a
+/// [`reloader`](Loaded::reloader) opens.
 ///
 /// ```
 /// # use palisade::config::{Environment, load_text};
@@ -121,7 +161,9 @@ pub fn load_text<S: Settings>(
 ) -> Result<Loaded<S>, Mistakes> {
     let outline = S::outline();
     let from_file = document::read_toml(path, text, &outline);
-    combine(from_file, document::read_variables(S::PREFIX, environment, &outline))
+    let from_variables = document::read_variables(S::PREFIX, environment, &outline);
+    let loaded = combine(from_file, from_variables)?;
+    Ok(loaded.from(Some(path), environment))
 }
 
 fn combine<S: Settings>(file: Layer, variables: Layer) -> Result<Loaded<S>, Mistakes> {
@@ -132,16 +174,13 @@ fn combine<S: Settings>(file: Layer, variables: Layer) -> Result<Loaded<S>, Mist
     let settings = S::read(&mut reader);
     let (mistakes, shown) = reader.into_parts();
     match settings {
-        Some(settings) if mistakes.is_empty() => {
-            Ok(Loaded { settings, shown, secrets: Vec::new() })
-        }
-        _ => Err(Mistakes::new(mistakes)),
-    }
-}
-
-fn write_line(out: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing into a string cannot fail.
-    if out.write_fmt(line).is_ok() {
-        out.push('\n');
+        Some(settings) if mistakes.is_empty() => Ok(Loaded {
+            settings,
+            shown,
+            secrets: Vec::new(),
+            path: None,
+            variables: Environment::default(),
+        }),
+        _ => Err(Mistakes::beside(shown, mistakes)),
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Unfit;
+use super::load::Shown;
 
 /// Most mistakes that are listed; what comes after them is counted.
 const MOST_LISTED: usize = 100;
@@ -47,6 +48,8 @@ pub enum Place {
     File(PathBuf),
     /// One line of it, or one variable.
     At(Origin),
+    /// A secret, wherever it comes from.
+    Secret(String),
 }
 
 impl fmt::Display for Place {
@@ -54,6 +57,7 @@ impl fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(out),
             Self::At(origin) => origin.fmt(out),
+            Self::Secret(name) => write!(out, "the secret {name}"),
         }
     }
 }
@@ -133,6 +137,12 @@ pub enum Wrong {
         /// What was expected, and what was found.
         unfit: Unfit,
     },
+    /// Each setting is right by itself, and together they would put somebody in danger.
+    #[error("{0}")]
+    Danger(String),
+    /// A secret is missing, ambiguous, unreadable or weak; the words name it and never hold it.
+    #[error("{0}")]
+    Secret(String),
 }
 
 fn hint(nearest: Option<&str>) -> String {
@@ -140,8 +150,7 @@ fn hint(nearest: Option<&str>) -> String {
 }
 
 /// One mistake and its place.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {wrong}")]
+#[derive(Debug)]
 pub struct Mistake {
     /// Where it was made.
     pub place: Place,
@@ -151,36 +160,97 @@ pub struct Mistake {
 
 impl Mistake {
     /// Says what is wrong with a line or a variable.
-    pub(super) fn at(origin: Origin, wrong: Wrong) -> Self {
+    pub(crate) fn at(origin: Origin, wrong: Wrong) -> Self {
         Self { place: Place::At(origin), wrong }
+    }
+
+    /// Says in `words`, which must name it and not hold it, what is wrong with the secret `name`.
+    pub fn of_secret(name: &str, words: impl fmt::Display) -> Self {
+        Self { place: Place::Secret(name.to_owned()), wrong: Wrong::Secret(words.to_string()) }
     }
 }
 
-/// Every mistake of every layer, in the order of the lines, then of the variables.
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            // Its words name it.
+            Place::Secret(_) => self.wrong.fmt(out),
+            Place::File(_) | Place::At(_) => write!(out, "{}: {}", self.place, self.wrong),
+        }
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// Every mistake of every layer, in the order of the lines, then of the variables and the secrets.
+///
+/// ```
+/// use palisade::config::{Mistake, Mistakes};
+///
+/// let settings: Result<u8, Mistakes> = Err(Mistake::of_secret("A", "A is weak").into());
+/// let secrets: Result<u8, Mistakes> = Err(Mistake::of_secret("B", "B is weak").into());
+/// assert_eq!(Mistakes::of_both(settings, secrets).unwrap_err().to_string(), "A is weak\nB is weak");
+/// ```
 #[derive(Debug)]
-pub struct Mistakes(Vec<Mistake>);
+pub struct Mistakes {
+    all: Vec<Mistake>,
+    right: Vec<Shown>,
+}
 
 impl Mistakes {
-    /// Puts the mistakes in order.
-    pub(super) fn new(mut mistakes: Vec<Mistake>) -> Self {
-        mistakes.sort_by(|left, right| left.place.cmp(&right.place));
-        Self(mistakes)
+    /// Puts the mistakes in order, beside what is right.
+    pub(super) fn beside(right: Vec<Shown>, mut all: Vec<Mistake>) -> Self {
+        all.sort_by(|left, right| left.place.cmp(&right.place));
+        Self { all, right }
+    }
+
+    /// Returns the mistakes if there are any.
+    pub fn gathered(all: Vec<Mistake>) -> Option<Self> {
+        (!all.is_empty()).then(|| Self::beside(Vec::new(), all))
+    }
+
+    /// Returns both values, or the mistakes of both, so that nobody mends one to hear of the other.
+    ///
+    /// # Errors
+    ///
+    /// All the mistakes of either.
+    pub fn of_both<A, B>(first: Result<A, Self>, second: Result<B, Self>) -> Result<(A, B), Self> {
+        match (first, second) {
+            (Ok(first), Ok(second)) => Ok((first, second)),
+            (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
+            (Err(first), Err(second)) => {
+                let right = first.right.into_iter().chain(second.right).collect();
+                Err(Self::beside(right, first.all.into_iter().chain(second.all).collect()))
+            }
+        }
     }
 
     /// Returns the mistakes, at least one.
     pub fn all(&self) -> &[Mistake] {
-        &self.0
+        &self.all
+    }
+
+    /// Returns the settings that can be read in spite of the mistakes, in the order of the
+    /// declaration.
+    pub fn right(&self) -> &[Shown] {
+        &self.right
+    }
+}
+
+impl From<Mistake> for Mistakes {
+    fn from(mistake: Mistake) -> Self {
+        Self { all: vec![mistake], right: Vec::new() }
     }
 }
 
 /// One line a mistake.
 impl fmt::Display for Mistakes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().take(MOST_LISTED).enumerate() {
+        for (index, mistake) in self.all.iter().take(MOST_LISTED).enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(out, "{separator}{mistake}")?;
         }
-        match self.0.len().saturating_sub(MOST_LISTED) {
+        match self.all.len().saturating_sub(MOST_LISTED) {
             0 => Ok(()),
             more => write!(out, "\nand {more} more"),
         }

@@ -7,7 +7,9 @@
 //!    documentation, so that they cannot drift apart.
 //! 2. Three layers, later wins: defaults, the TOML file, the environment.
 //! 3. What is not known is refused, and every mistake of every layer is reported at once.
-//! 4. Secrets never come from the settings file; they have sources of their own
+//! 4. Only what is [`Live`] can change while the service runs, and only by reading the same layers
+//!    again without a mistake ([`Reloader`]).
+//! 5. Secrets never come from the settings file; they have sources of their own
 //!    ([`Secrets`]), and are shown only as `[redacted]`.
 //!
 //! The environment is read once, into an [`Environment`], and handed on from there; the command
@@ -24,11 +26,13 @@ mod file;
 mod key_material;
 mod kinds;
 mod known_secrets;
+mod live;
 mod load;
 mod mistake;
 mod nearest;
 mod rate;
 mod reader;
+mod reload;
 mod secret_file;
 mod secrets;
 mod section;
@@ -45,10 +49,12 @@ pub use environment::{Environment, NotUtf8};
 pub use example::example;
 pub use field::Field;
 pub use key_material::{KeyMaterial, WeakKey};
-pub use load::{Loaded, Shown, load, load_text};
+pub use live::{Live, LiveSection};
+pub use load::{Loaded, Shown, load, load_text, show};
 pub use mistake::{Mistake, Mistakes, Origin, Place, Wrong};
 pub use rate::{Rate, Throttle};
 pub use reader::Reader;
+pub use reload::{Change, Reloader, Reread};
 pub use secret_file::{FileFault, TextFault};
 pub use secrets::{FoundSecret, SecretError, SecretOrigin, SecretSource, Secrets};
 pub use section::{KeyOutline, Section, SectionOutline, Settings};

@@ -23,6 +23,8 @@ pub struct SectionOutline {
     pub name: &'static str,
     /// Its documentation, one line a line.
     pub about: &'static str,
+    /// Whether its keys can change while the service runs.
+    pub is_live: bool,
     /// Its keys, in the order of the declaration.
     pub keys: Vec<KeyOutline>,
 }
@@ -34,10 +36,14 @@ pub trait Section: Sized {
 
     /// Describes the section.
     fn outline() -> SectionOutline;
+
+    /// Takes over what was read again, if the section can change while the service runs; any other
+    /// stays what it is.
+    fn adopt(&self, _fresh: &Self) {}
 }
 
 /// The settings of a service; made by [`settings_of!`](crate::settings_of).
-pub trait Settings: Sized {
+pub trait Settings: Clone + Send + Sync + 'static {
     /// The word that begins every variable, as `ORDERDESK` in `ORDERDESK__SERVER__LISTEN`.
     const PREFIX: &'static str;
 
@@ -46,6 +52,9 @@ pub trait Settings: Sized {
 
     /// Describes the sections.
     fn outline() -> Vec<SectionOutline>;
+
+    /// Takes over what was read again, section by section.
+    fn adopt(&self, fresh: &Self);
 }
 
 /// Declares a section of the settings: the struct, its defaults, its reading and its
@@ -56,6 +65,9 @@ pub trait Settings: Sized {
 /// [`example`](crate::config::example) shows. A rule over several keys is a function named
 /// after `checked by`; it sees the section once each key by itself is right, and complains with
 /// [`Reader::refuse`](crate::config::Reader::refuse).
+///
+/// `live struct` declares a section that may stand in the settings as
+/// [`Live`](crate::config::Live), to change while the service runs.
 ///
 /// ```
 /// use palisade::config::{Reader, Size};
@@ -84,6 +96,17 @@ pub trait Settings: Sized {
 /// ```
 #[macro_export]
 macro_rules! settings {
+    (
+        $(#[doc = $about:literal])*
+        $visibility:vis live struct $name:ident $($rest:tt)*
+    ) => {
+        $crate::settings! {
+            $(#[doc = $about])*
+            $visibility struct $name $($rest)*
+        }
+
+        impl $crate::config::LiveSection for $name {}
+    };
     (
         $(#[doc = $about:literal])*
         $visibility:vis struct $name:ident in $section:literal $(checked by $check:path)? {
@@ -124,6 +147,7 @@ macro_rules! settings {
                 $crate::config::SectionOutline {
                     name: $section,
                     about: concat!($( $about, "\n" ),*),
+                    is_live: false,
                     keys: vec![
                         $({
                             let about = concat!($( $key_about, "\n" ),*);
@@ -140,6 +164,9 @@ macro_rules! settings {
 
 /// Puts sections together to the settings of a service; the text behind `in` is the word that
 /// begins every variable.
+///
+/// A section that stands there as [`Live`](crate::config::Live) is replaced when the settings are
+/// read again; any other keeps its values until the next start.
 ///
 /// ```
 /// use palisade::config::{Environment, Size, load};
@@ -194,6 +221,10 @@ macro_rules! settings_of {
 
             fn outline() -> Vec<$crate::config::SectionOutline> {
                 vec![ $( <$kind as $crate::config::Section>::outline() ),* ]
+            }
+
+            fn adopt(&self, fresh: &Self) {
+                $( $crate::config::Section::adopt(&self.$section, &fresh.$section); )*
             }
         }
     };
