@@ -2,10 +2,10 @@
 
 use palisade::auth::SessionsSection;
 use palisade::check::CheckSection;
-use palisade::config::{Rate, Throttle};
+use palisade::config::{Live, Rate, Throttle};
 use palisade::crypto::PasswordsSection;
 use palisade::db::DatabaseSection;
-use palisade::http::{LimitsSection, ServerSection, TlsSection};
+use palisade::http::{LimitsSection, RateLimiter, ServerSection, TlsSection};
 use palisade::process::SandboxSection;
 use palisade::service::{Basics, ServiceSettings, ShutdownSection};
 use palisade::telemetry::LogSection;
@@ -30,7 +30,7 @@ palisade::settings! {
 
 palisade::settings! {
     /// How often somebody may ask; "off" switches a limit off. What is over it is answered 429.
-    pub struct RateSection in "rate" {
+    pub live struct RateSection in "rate" {
         /// Requests from one IPv4 address or one IPv6 /64.
         pub per_ip: Throttle = Throttle::At(Rate::per_second(500));
         /// Requests of one account.
@@ -52,7 +52,7 @@ palisade::settings_of! {
         /// What one client may cost.
         pub limits: LimitsSection,
         /// How often somebody may ask.
-        pub rate: RateSection,
+        pub rate: Live<RateSection>,
         /// Accounts.
         pub accounts: AccountsSection,
         /// What hashing costs.
@@ -62,13 +62,13 @@ palisade::settings_of! {
         /// The database.
         pub database: DatabaseSection,
         /// What is logged.
-        pub log: LogSection,
+        pub log: Live<LogSection>,
         /// What the process takes from itself.
         pub sandbox: SandboxSection,
         /// The deployment check.
         pub check: CheckSection,
         /// The end.
-        pub shutdown: ShutdownSection,
+        pub shutdown: Live<ShutdownSection>,
     }
 }
 
@@ -78,8 +78,8 @@ impl ServiceSettings for Settings {
             server: self.server.clone(),
             tls: self.tls.clone(),
             limits: self.limits.clone(),
-            per_ip: self.rate.per_ip,
-            per_account: self.rate.per_account,
+            per_ip: RateLimiter::following(&self.rate, |rate| rate.per_ip),
+            per_account: RateLimiter::following(&self.rate, |rate| rate.per_account),
             log: self.log.clone(),
             sandbox: self.sandbox.clone(),
             check: self.check.clone(),

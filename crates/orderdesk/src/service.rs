@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use palisade::auth::{Auth, AuthSettings, Throttle};
 use palisade::clock::{Clock, SystemClock};
+use palisade::config::Live;
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, Schema, SchemaState};
 use palisade::http::{Api, Introduction, Kind, RateLimiter};
@@ -83,11 +84,11 @@ const RESERVED_KINDS: &[&Kind] = &[
     },
 ];
 
-fn limiters(rate: &RateSection) -> Limiters {
-    let limiter = |throttle: palisade::config::Throttle| {
-        throttle.rate().and_then(RateLimiter::of).map(Arc::new)
-    };
-    Limiters { sign_up: limiter(rate.sign_up), login: limiter(rate.login) }
+fn limiters(rate: &Live<RateSection>) -> Limiters {
+    Limiters {
+        sign_up: RateLimiter::following(rate, |rate| rate.sign_up),
+        login: RateLimiter::following(rate, |rate| rate.login),
+    }
 }
 
 /// Every migration of the service's own tables, in order.

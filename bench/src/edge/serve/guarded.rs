@@ -74,7 +74,7 @@ where
     let api = Api::new().route(Route::post("/users", "createUser").policy(policy).handle(create));
     let limits = LimitsSection::default();
     let mut edge = limits.public_edge(&ServerSection::default(), Throttle::At(NEVER_REACHED));
-    edge.per_account = RateLimiter::of(NEVER_REACHED);
+    edge.per_account = Arc::new(RateLimiter::of(Throttle::At(NEVER_REACHED)));
     let lifecycle = Lifecycle::new();
     let metrics = Metrics::new();
     let app = App::new(api, state, edge, lifecycle.clone(), &metrics)?;

@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -17,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Router};
 use http::{HeaderName, HeaderValue, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use palisade::config::{Rate, Throttle};
 use palisade::http::RateLimiter;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
@@ -58,8 +58,8 @@ async fn keep_up(metrics: PrometheusHandle) {
 }
 
 fn router() -> anyhow::Result<Router> {
-    let limiter = RateLimiter::<IpAddr>::new(10_000_000, Duration::from_secs(1), 10_000_000);
-    let limiter = Arc::new(limiter.context("a rate of zero")?);
+    let rate = Throttle::At(Rate::per_second(10_000_000));
+    let limiter = Arc::new(RateLimiter::<IpAddr>::of(rate));
     let [one, two, three, four, five, six] = HEADERS.map(|(name, value)| {
         let name = HeaderName::from_static(name);
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))

@@ -69,18 +69,19 @@ view! {
     }
 }
 
-/// The limits of single routes; none where the settings switch one off.
-#[derive(Debug, Clone, Default)]
+/// The limits of single routes.
+#[derive(Debug, Clone)]
 pub struct Limiters {
     /// Accounts opened from one address.
-    pub sign_up: Option<Arc<RateLimiter>>,
+    pub sign_up: Arc<RateLimiter>,
     /// Sign-ins from one address.
-    pub login: Option<Arc<RateLimiter>>,
+    pub login: Arc<RateLimiter>,
 }
 
 /// Returns the routes of accounts and sessions.
 pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
-    let sign_up = limited(Route::post("/users", "signUp"), "sign_up", limiters.sign_up.as_ref())
+    let sign_up = Route::post("/users", "signUp")
+        .limited_by("sign_up", Arc::clone(&limiters.sign_up))
         .about("Opens an account.")
         .tagged("accounts")
         .example(json!({
@@ -94,7 +95,8 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
         SignUpMode::Open => sign_up.policy(Anyone),
         SignUpMode::Closed => sign_up.policy(auth::role(&OPERATOR, "accounts:write")),
     };
-    let sign_in = limited(Route::post("/sessions", "signIn"), "login", limiters.login.as_ref())
+    let sign_in = Route::post("/sessions", "signIn")
+        .limited_by("login", Arc::clone(&limiters.login))
         .about("Opens a session.")
         .tagged("sessions")
         .example(json!({"username": "ada", "password": "correct horse battery staple"}))
@@ -146,13 +148,6 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
                 .policy(auth::session())
                 .handle(end_session),
         )
-}
-
-fn limited<P>(route: Route<P>, name: &'static str, limiter: Option<&Arc<RateLimiter>>) -> Route<P> {
-    match limiter {
-        Some(limiter) => route.limited_by(name, Arc::clone(limiter)),
-        None => route,
-    }
 }
 
 async fn create(

@@ -7,7 +7,7 @@ use palisade::config::{Environment, Loaded, Origin, SecretOrigin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
 use palisade::process::Needs;
-use palisade::service::{Prepared, Reach, ServiceSettings};
+use palisade::service::{Prepared, Reach};
 use palisade::telemetry;
 
 use super::dev::DevFolder;
@@ -23,19 +23,21 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     // Development makes the secrets that are missing, later.
     let examined = (!is_dev).then(|| ServiceSecrets::examine(&environment));
     let mut found = examined.as_ref().map(|secrets| secrets.findings.clone()).unwrap_or_default();
-    let mut settings = match load(file, &environment) {
+    let mut loaded = match load(file, &environment) {
         Ok(loaded) => effective(loaded, is_dev),
         Err(wrong) => {
             found.splice(0..0, mistakes(&wrong));
             return Ok(Refused::by(found)?);
         }
     };
-    found.extend(passwords(&settings.passwords));
     // Counted now: a process that is locked down is not told how many its container allows it.
-    settings.passwords.workers = HashSettings::from(&settings.passwords).workers;
+    let passwords_section = &mut loaded.settings_mut().passwords;
+    passwords_section.workers = HashSettings::from(&*passwords_section).workers;
+    let settings = loaded.settings();
+    found.extend(passwords(&settings.passwords));
     telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };
-    let prepared = Prepared::checked(PROGRAM, settings.basics(), reach, found)?;
+    let prepared = Prepared::checked(PROGRAM, &loaded, reach, found)?;
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let examined = examined.unwrap_or_else(|| ServiceSecrets::examine(&environment));
     let secrets = examined.complete()?;
@@ -44,11 +46,11 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let needs = needs(file, &secrets);
     let folder = dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path);
     prepared.needs(needs).run(inherited, folder, async |_| {
-        let parts = Parts::start(&settings, &secrets).await?;
+        let parts = Parts::start(settings, &secrets).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
         }
-        Ok(parts.offer(&settings))
+        Ok(parts.offer(settings))
     })?;
     Ok(())
 }
@@ -67,13 +69,10 @@ fn needs(file: Option<&Path>, secrets: &ServiceSecrets) -> Needs {
 }
 
 /// Returns the settings, with development's own default for TLS where nothing else was said.
-fn effective(loaded: Loaded<Settings>, is_dev: bool) -> Settings {
-    let is_silent_on_tls = loaded.shown().iter().any(|shown| {
-        shown.section == "tls" && shown.key == "mode" && shown.origin == Origin::Default
-    });
-    let mut settings = loaded.into_settings();
+fn effective(mut loaded: Loaded<Settings>, is_dev: bool) -> Loaded<Settings> {
+    let is_silent_on_tls = loaded.origin("tls", "mode") == Some(&Origin::Default);
     if is_dev && is_silent_on_tls {
-        settings.tls.mode = TlsMode::SelfSigned;
+        loaded.settings_mut().tls.mode = TlsMode::SelfSigned;
     }
-    settings
+    loaded
 }

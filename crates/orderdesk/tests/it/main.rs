@@ -35,6 +35,7 @@ mod orders_input;
 mod orders_lists;
 mod orders_steps;
 mod process;
+mod reload;
 mod settings;
 mod support;
 mod support_bad_server;

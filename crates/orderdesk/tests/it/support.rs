@@ -34,6 +34,7 @@ pub(crate) struct Setup {
     file: Option<String>,
     is_dev: bool,
     user: Option<u32>,
+    has_rates: bool,
 }
 
 impl Setup {
@@ -52,6 +53,11 @@ impl Setup {
     /// Writes `toml` as the settings file and gives it to every command.
     pub(crate) fn file(self, toml: &str) -> Self {
         Self { file: Some(toml.to_owned()), ..self }
+    }
+
+    /// Leaves the rate limits to the settings file and their defaults.
+    pub(crate) fn with_rates(self) -> Self {
+        Self { has_rates: true, ..self }
     }
 
     /// Starts with `--dev`: no secrets are given, TLS is on.
@@ -132,13 +138,17 @@ impl Folder {
         let mut defaults = vec![
             ("ORDERDESK__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
             ("ORDERDESK__SERVER__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("ORDERDESK__RATE__PER_IP", "off".to_owned()),
-            ("ORDERDESK__RATE__PER_ACCOUNT", "off".to_owned()),
-            ("ORDERDESK__RATE__SIGN_UP", "off".to_owned()),
-            ("ORDERDESK__RATE__LOGIN", "off".to_owned()),
         ];
         if let Some(mode) = sandbox_mode() {
             defaults.push(("ORDERDESK__SANDBOX__MODE", mode));
+        }
+        if !self.setup.has_rates {
+            defaults.extend([
+                ("ORDERDESK__RATE__PER_IP", "off".to_owned()),
+                ("ORDERDESK__RATE__PER_ACCOUNT", "off".to_owned()),
+                ("ORDERDESK__RATE__SIGN_UP", "off".to_owned()),
+                ("ORDERDESK__RATE__LOGIN", "off".to_owned()),
+            ]);
         }
         if !self.setup.is_dev {
             defaults.extend([

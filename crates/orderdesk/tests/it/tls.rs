@@ -40,10 +40,13 @@ async fn a_renewal_that_is_half_done_keeps_the_old_certificate_until_it_is_whole
     let kept = app.service.wait_for_line(|line| line.contains("the certificate stays as it was"));
     assert!(kept.await.contains("is not the key of the certificate"));
     assert!(trusts(&app, &first).await && !trusts(&app, &root(&renewed)).await);
+    let told = detail(&app).await.unwrap();
+    assert!(told.contains("certificate stays") && told.contains("key.pem"), "{told}");
 
     replace(&served, &renewed, ["key.pem"]);
     app.service.wait_for_line(|line| line.contains("the certificate was read again")).await;
     assert!(trusts(&app, &root(&renewed)).await && !trusts(&app, &first).await);
+    assert_eq!(detail(&app).await, None, "it is over");
     assert_eq!(app.service.stderr().matches("stays as it was").count(), 1, "told once");
 }
 
@@ -97,6 +100,26 @@ async fn sighup_ends_no_service_that_has_no_certificate() {
     app.service.hang_up();
 
     app.admin().get("/ready").send().await.assert_status(200);
+}
+
+#[tokio::test]
+async fn sighup_reads_the_certificate_at_once_also_when_the_settings_are_wrong() {
+    let (served, renewed) = (certificate(), certificate());
+    let app = with_certificate(&served).file("").start().await;
+    replace(&served, &renewed, ["certificate.pem", "key.pem"]);
+    fs::write(app.folder.path().join("orderdesk.toml"), "[limit]\n").unwrap();
+
+    app.service.hang_up();
+
+    app.service.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+    app.service.wait_for_line(|line| line.contains("the certificate was read again")).await;
+    assert!(trusts(&app, &root(&renewed)).await);
+}
+
+/// Returns what `/ready` says beside its status.
+async fn detail(app: &TestService) -> Option<String> {
+    let ready = app.admin().get("/ready").send().await.assert_status(200).json();
+    ready.get("detail").map(|detail| detail.as_str().unwrap().to_owned())
 }
 
 /// Makes a certificate and its key in a folder of their own.

@@ -33,6 +33,8 @@ mod settings;
 mod silence;
 mod start;
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::http::{LimitsSection, ServerSection, TlsSection};
 use crate::process::SandboxSection;
@@ -56,7 +58,7 @@ pub use silence::{CheckSection, Silence};
 pub use start::{Checked, Refused};
 
 /// What every service is set up with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Deployment<'a> {
     /// Where it listens, and behind whom.
     pub server: &'a ServerSection,
@@ -65,7 +67,7 @@ pub struct Deployment<'a> {
     /// What one client may cost.
     pub limits: &'a LimitsSection,
     /// What is logged.
-    pub log: &'a LogSection,
+    pub log: Arc<LogSection>,
     /// What the process takes from itself.
     pub sandbox: &'a SandboxSection,
     /// How far this start may reach.

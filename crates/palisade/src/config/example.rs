@@ -29,11 +29,12 @@ pub fn example<S: Settings>() -> String {
     let mut out = format!(
         "# Every setting with its default. Remove the \"# \" before a key to change it.\n\
          # A variable {prefix}__SECTION__KEY wins over this file; a list is written there with\n\
-         # commas. Secrets do not belong here.\n"
+         # commas. Secrets do not belong here. SIGHUP has a running service read this file again.\n"
     );
     for section in S::outline() {
         out.push('\n');
         push_comment(&mut out, section.about);
+        push_comment(&mut out, if section.is_live { AFTER_SIGHUP } else { AFTER_RESTART });
         out.push_str(&format!("[{}]\n", section.name));
         for key in section.keys {
             out.push('\n');
@@ -44,6 +45,9 @@ pub fn example<S: Settings>() -> String {
     }
     out
 }
+
+const AFTER_SIGHUP: &str = "A change takes effect with SIGHUP.";
+const AFTER_RESTART: &str = "A change takes effect with a restart.";
 
 /// Adds the lines of a documentation comment, which begin with the space that follows `///`.
 fn push_comment(out: &mut String, text: &str) {

@@ -538,3 +538,11 @@ fn a_variable_of_the_start_still_wins_and_no_secret_is_kept_for_it() {
     let kept = environment.with_prefix("ORDERDESK__");
     assert_eq!(format!("{kept:?}"), r#"Environment({"ORDERDESK__RATE__PER_IP"})"#);
 }
+
+#[test]
+fn the_example_says_of_each_section_how_a_change_takes_effect() {
+    let example = example::<Changing>();
+
+    assert!(example.contains("takes effect with SIGHUP.\n[rate]\n"), "{example}");
+    assert!(example.contains("takes effect with a restart.\n[limits]\n"), "{example}");
+}

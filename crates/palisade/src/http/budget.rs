@@ -1,5 +1,7 @@
 //! The limit on requests by account: the policy knows whose a request is, the edge how many.
 
+use std::sync::Arc;
+
 use super::Problem;
 use super::guard::rate_limited;
 use super::metrics::Decision;
@@ -7,15 +9,15 @@ use super::rate::RateLimiter;
 use crate::telemetry::metrics::Counters;
 
 /// What each account may ask for in a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AccountBudget {
-    limiter: Option<RateLimiter<u128>>,
+    limiter: Arc<RateLimiter<u128>>,
     decisions: Option<Counters<Decision>>,
 }
 
 impl AccountBudget {
     pub(super) fn new(
-        limiter: Option<RateLimiter<u128>>,
+        limiter: Arc<RateLimiter<u128>>,
         decisions: Option<Counters<Decision>>,
     ) -> Self {
         Self { limiter, decisions }
@@ -27,8 +29,10 @@ impl AccountBudget {
     ///
     /// 429 `rate_limited` when it has none left.
     pub fn spend(&self, account: u128) -> Result<(), Problem> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        let spent = limiter.check(account);
+        if self.limiter.is_off() {
+            return Ok(());
+        }
+        let spent = self.limiter.check(account);
         if let Some(decisions) = &self.decisions {
             decisions.add(Decision::of(spent.is_ok()), 1);
         }

@@ -66,9 +66,9 @@ pub struct EdgeSettings {
     /// Peers that are believed about a client's address and a request's id.
     pub trusted_proxies: TrustedProxies,
     /// The limit on requests by address that all routes share.
-    pub per_ip: Option<RateLimiter>,
+    pub per_ip: Arc<RateLimiter>,
     /// The limit on requests by account.
-    pub per_account: Option<RateLimiter<u128>>,
+    pub per_account: Arc<RateLimiter<u128>>,
     /// Which listener it is, for the metrics.
     pub listener: Listener,
     /// Whether answers tell browsers to insist on TLS (RFC 6797): only with a real certificate.
@@ -88,7 +88,7 @@ struct Inner {
     headers: Headers,
     lifecycle: Lifecycle,
     metrics: EdgeMetrics,
-    per_ip: Option<Limit>,
+    per_ip: Limit,
     per_account: AccountBudget,
     /// Requests in flight of each client, counted while there are many in all.
     shares: Places,
@@ -121,19 +121,19 @@ impl App {
     pub fn new<S: Send + Sync + Clone + 'static>(
         api: Api<S>,
         state: &S,
-        mut settings: EdgeSettings,
+        settings: EdgeSettings,
         lifecycle: Lifecycle,
         metrics: &Metrics,
     ) -> Result<Self, MetricError> {
         api.refuse_twins();
         let limits: Vec<_> = [PER_IP, PER_ACCOUNT].into_iter().chain(api.limit_names()).collect();
         let metrics = EdgeMetrics::new(metrics, settings.listener, &api.table(), &limits)?;
-        let per_ip = settings.per_ip.take().map(Arc::new);
-        let per_account = settings.per_account.take();
+        let per_ip = Arc::clone(&settings.per_ip);
+        let per_account = Arc::clone(&settings.per_account);
         Ok(Self(Arc::new(Inner {
             routes: api.into_routes(state, &metrics),
             headers: Headers::new(settings.strict_transport),
-            per_ip: per_ip.map(|limiter| Limit { limiter, decisions: metrics.limit(PER_IP) }),
+            per_ip: Limit { limiter: per_ip, decisions: metrics.limit(PER_IP) },
             per_account: AccountBudget::new(per_account, metrics.limit(PER_ACCOUNT)),
             settings,
             lifecycle,
@@ -412,7 +412,10 @@ impl App {
     fn check_rate(&self, attempt: &Attempt<'_, '_, '_>) -> Result<(), Problem> {
         let client = AddressPrefix::of(attempt.context.client.0);
         let own = attempt.found.and_then(|route| route.limiter.as_ref());
-        for Limit { limiter, decisions } in self.0.per_ip.iter().chain(own) {
+        for Limit { limiter, decisions } in std::iter::once(&self.0.per_ip).chain(own) {
+            if limiter.is_off() {
+                continue;
+            }
             let counted = limiter.check_when(client, attempt.started);
             if let Some(decisions) = decisions {
                 decisions.add(Decision::of(counted.is_ok()), 1);

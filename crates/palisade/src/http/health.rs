@@ -12,6 +12,9 @@ use super::{
 };
 use crate::telemetry::metrics::Metrics;
 use http::StatusCode;
+use serde_json::json;
+
+pub use super::notices::Notices;
 
 /// Asks what the service depends on whether it answers; `Err` names what does not.
 pub type Readiness =
@@ -24,6 +27,8 @@ pub struct Health {
     pub lifecycle: Lifecycle,
     /// What the service depends on.
     pub readiness: Readiness,
+    /// What an operator should know although the service is ready.
+    pub notices: Notices,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -48,29 +53,40 @@ pub fn routes() -> Api<Health> {
         .route(scrape_route())
 }
 
-struct Verdict(Result<(), &'static str>);
+/// Whether all is well, and what an operator should know in either case.
+struct Verdict {
+    outcome: Result<(), &'static str>,
+    detail: Option<String>,
+}
 
 impl Answer for Verdict {
     fn describe(operation: &mut Operation) {
-        operation.answers_nothing(200, "All is well.");
+        operation.answers_nothing(200, "All is well, save what `detail` says.");
         operation.may_answer(super::problem::OVERLOADED);
     }
 
     fn into_response(self) -> Result<Response, Problem> {
-        let not_ready = |reason| Problem::overloaded().detail(format!("Not ready: {reason}."));
-        self.0.map_err(not_ready)?;
-        Ok(json_response(StatusCode::OK, r#"{"status":"ok"}"#))
+        let body = match (self.outcome, self.detail) {
+            (Ok(()), None) => r#"{"status":"ok"}"#.to_owned(),
+            (Ok(()), Some(detail)) => json!({"status": "ok", "detail": detail}).to_string(),
+            (Err(reason), detail) => {
+                let detail = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
+                return Err(Problem::overloaded().detail(format!("Not ready: {reason}.{detail}")));
+            }
+        };
+        Ok(json_response(StatusCode::OK, body))
     }
 }
 
 async fn live() -> Result<Verdict, Problem> {
-    Ok(Verdict(Ok(())))
+    Ok(Verdict { outcome: Ok(()), detail: None })
 }
 
 async fn ready(State(health): State<Health>) -> Result<Verdict, Problem> {
-    Ok(Verdict(match health.lifecycle.phase() {
+    let outcome = match health.lifecycle.phase() {
         Phase::Starting => Err("starting"),
         Phase::Leaving | Phase::Draining => Err("draining"),
         Phase::Ready => (health.readiness)().await,
-    }))
+    };
+    Ok(Verdict { outcome, detail: health.notices.text() })
 }

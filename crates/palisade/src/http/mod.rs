@@ -32,6 +32,7 @@ mod linger;
 mod listen;
 pub mod metrics;
 mod mount;
+mod notices;
 mod openapi;
 mod outgoing;
 mod payload;

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::config::{Live, LiveSection, Rate, Throttle};
 
 /// How many clients one limiter remembers; further ones share a single budget until others lapse.
 const MOST_CLIENTS: usize = 65_536;
@@ -34,66 +37,133 @@ fn network_half(address: Ipv6Addr) -> u64 {
 }
 
 /// Allows each client so many events in a time, and bursts up to a size. Clients are told apart
-/// by `K`: an address prefix, an account.
+/// by `K`: an address prefix, an account. The rate can be changed, switched off and on again while
+/// others ask.
 pub struct RateLimiter<K = AddressPrefix> {
-    interval: Duration,
-    burst: Duration,
-    text: String,
+    /// Asked first, because a limit that is off must cost nothing.
+    is_off: AtomicBool,
     started: Instant,
     clients: Mutex<Clients<K>>,
-    others: Mutex<Duration>,
 }
 
 /// Until when each client is busy, after the limiter's start.
 struct Clients<K> {
+    throttle: Throttle,
+    pace: Pace,
     busy_until: HashMap<K, Duration>,
+    /// Until when those are busy for whom there was no place.
+    others: Duration,
     next_sweep: Duration,
 }
 
+/// A rate as what one event costs and what may be spent at once.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    interval: Duration,
+    burst: Duration,
+}
+
+impl From<Rate> for Pace {
+    fn from(rate: Rate) -> Self {
+        let interval = rate.per() / rate.events();
+        Self { interval, burst: interval.saturating_mul(rate.burst()) }
+    }
+}
+
+impl From<Throttle> for Pace {
+    fn from(throttle: Throttle) -> Self {
+        let nothing = Self { interval: Duration::ZERO, burst: Duration::ZERO };
+        throttle.rate().map_or(nothing, Self::from)
+    }
+}
+
 impl<K: Hash + Eq> Clients<K> {
-    /// Returns the place of `client`; `None` if the table is full of others.
-    fn place_of(&mut self, client: K, now: Duration) -> Option<&mut Duration> {
+    /// Returns the place of `client`, or that of all others if the table is full.
+    fn place_of(&mut self, client: K, now: Duration) -> &mut Duration {
         if self.busy_until.len() >= MOST_CLIENTS && !self.busy_until.contains_key(&client) {
             if now >= self.next_sweep {
                 self.busy_until.retain(|_, busy_until| *busy_until > now);
                 self.next_sweep = now + SWEEP_EVERY;
             }
             if self.busy_until.len() >= MOST_CLIENTS {
-                return None;
+                return &mut self.others;
             }
         }
-        Some(self.busy_until.entry(client).or_default())
+        self.busy_until.entry(client).or_default()
+    }
+
+    /// Changes the rate. Who had spent everything has spent everything of the new one too, so that
+    /// nobody waits longer than it says, and nobody gets a burst for the change.
+    fn change(&mut self, throttle: Throttle, now: Duration) {
+        (self.throttle, self.pace) = (throttle, throttle.into());
+        if throttle == Throttle::Off {
+            (self.busy_until, self.others) = (HashMap::new(), Duration::ZERO);
+        }
+        let latest = now + self.pace.burst;
+        for busy_until in self.busy_until.values_mut().chain([&mut self.others]) {
+            *busy_until = latest.min(*busy_until);
+        }
     }
 }
 
 impl<K: Hash + Eq> RateLimiter<K> {
-    /// Makes a limiter for `events` in each `per`, of which `burst` may come at once. `None` if
-    /// any of them is zero.
-    pub fn new(events: u32, per: Duration, burst: u32) -> Option<Self> {
-        if events == 0 || burst == 0 || per.is_zero() {
-            return None;
-        }
-        let interval = per / events;
-        Some(Self {
-            interval,
-            burst: interval.saturating_mul(burst),
-            text: format!("{events} in {}s, burst {burst}", per.as_secs_f64()),
+    /// Makes the limiter for a rate of the settings.
+    pub fn of(throttle: Throttle) -> Self {
+        let clients = Clients {
+            throttle,
+            pace: throttle.into(),
+            busy_until: HashMap::new(),
+            others: Duration::ZERO,
+            next_sweep: Duration::ZERO,
+        };
+        Self {
+            is_off: AtomicBool::new(throttle == Throttle::Off),
             started: Instant::now(),
-            clients: Mutex::new(Clients { busy_until: HashMap::new(), next_sweep: Duration::ZERO }),
-            others: Mutex::default(),
-        })
+            clients: Mutex::new(clients),
+        }
     }
 
-    /// Gives the limit the words in which the settings say it.
-    #[must_use]
-    pub fn described(mut self, text: String) -> Self {
-        self.text = text;
-        self
+    /// Makes the limiter for the rate that `of` finds in a section, whenever the section changes.
+    ///
+    /// ```
+    /// use palisade::config::{Live, Throttle};
+    /// use palisade::http::RateLimiter;
+    /// use palisade::service::RateSection;
+    ///
+    /// let rates = Live::new(RateSection { per_ip: Throttle::Off, ..RateSection::default() });
+    /// let limiter = RateLimiter::<u32>::following(&rates, |rates| rates.per_ip);
+    /// assert!(limiter.is_off());
+    /// ```
+    pub fn following<T: LiveSection>(
+        section: &Live<T>,
+        of: impl Fn(&T) -> Throttle + Send + Sync + 'static,
+    ) -> Arc<Self>
+    where
+        K: Send + 'static,
+    {
+        let limiter = Arc::new(Self::of(of(&section.now())));
+        let followed = Arc::downgrade(&limiter);
+        section.on_change(move |section| {
+            if let Some(limiter) = followed.upgrade() {
+                limiter.change(of(section));
+            }
+        });
+        limiter
     }
 
-    /// Returns the limit in words.
-    pub fn describe(&self) -> &str {
-        &self.text
+    /// Counts by another rate from now on, if it is another one.
+    pub fn change(&self, throttle: Throttle) {
+        self.change_at(throttle, self.started.elapsed());
+    }
+
+    /// Tells whether nothing is counted.
+    pub fn is_off(&self) -> bool {
+        self.is_off.load(Ordering::Relaxed)
+    }
+
+    /// Returns the rate in force.
+    pub fn throttle(&self) -> Throttle {
+        self.clients().throttle
     }
 
     /// Counts one event of `client`.
@@ -107,22 +177,18 @@ impl<K: Hash + Eq> RateLimiter<K> {
 
     /// Counts one event of `client` that was seen at `now`.
     pub(crate) fn check_when(&self, client: K, now: Instant) -> Result<(), Duration> {
+        if self.is_off() {
+            return Ok(());
+        }
         self.check_at(client, now.saturating_duration_since(self.started))
     }
 
     fn check_at(&self, client: K, now: Duration) -> Result<(), Duration> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(busy_until) = clients.place_of(client, now) {
-            return self.count(busy_until, now);
-        }
-        drop(clients);
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        self.count(&mut others, now)
-    }
-
-    fn count(&self, busy_until: &mut Duration, now: Duration) -> Result<(), Duration> {
-        let next = (*busy_until).max(now) + self.interval;
-        match next.checked_sub(now + self.burst) {
+        let mut clients = self.clients();
+        let Pace { interval, burst } = clients.pace;
+        let busy_until = clients.place_of(client, now);
+        let next = (*busy_until).max(now) + interval;
+        match next.checked_sub(now + burst) {
             Some(excess) if !excess.is_zero() => Err(excess),
             _ => {
                 *busy_until = next;
@@ -130,11 +196,23 @@ impl<K: Hash + Eq> RateLimiter<K> {
             }
         }
     }
+
+    fn change_at(&self, throttle: Throttle, now: Duration) {
+        let mut clients = self.clients();
+        if clients.throttle != throttle {
+            clients.change(throttle, now);
+            self.is_off.store(throttle == Throttle::Off, Ordering::Relaxed);
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients<K>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl<K> fmt::Debug for RateLimiter<K> {
+impl<K: Hash + Eq> fmt::Debug for RateLimiter<K> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "RateLimiter({})", self.text)
+        write!(out, "RateLimiter({})", self.throttle())
     }
 }
 
@@ -146,9 +224,13 @@ mod tests {
         AddressPrefix::of(text.parse().unwrap())
     }
 
+    fn limiter(rate: Rate) -> RateLimiter {
+        RateLimiter::of(Throttle::At(rate))
+    }
+
     #[test]
     fn a_burst_is_allowed_and_then_the_rate() {
-        let limiter = RateLimiter::<AddressPrefix>::new(60, Duration::from_secs(60), 3).unwrap();
+        let limiter = limiter(Rate::per_minute(60).with_burst(3));
         let one = client("192.0.2.1");
         let at = |millis| limiter.check_at(one, Duration::from_millis(millis));
 
@@ -161,7 +243,7 @@ mod tests {
 
     #[test]
     fn clients_do_not_share_a_budget_unless_they_share_a_prefix() {
-        let limiter = RateLimiter::<AddressPrefix>::new(1, Duration::from_secs(60), 1).unwrap();
+        let limiter = limiter(Rate::per_minute(1));
         let check = |text| limiter.check_at(client(text), Duration::ZERO).is_ok();
 
         assert!(check("192.0.2.1") && check("192.0.2.2") && check("2001:db8::1"));
@@ -172,7 +254,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_however_many_clients_come() {
-        let limiter = RateLimiter::<AddressPrefix>::new(1, Duration::from_secs(60), 1).unwrap();
+        let limiter = limiter(Rate::per_minute(1));
         let flood = u32::try_from(MOST_CLIENTS).unwrap() + 10;
         for number in 0..flood {
             let address = IpAddr::from(number.to_be_bytes());
@@ -184,5 +266,49 @@ mod tests {
         let later = Duration::from_secs(120);
         assert!(limiter.check_at(newcomer, later).is_ok(), "those that lapsed make room");
         assert_eq!(limiter.clients.lock().unwrap().busy_until.len(), 1);
+    }
+
+    #[test]
+    fn a_changed_rate_holds_at_once_and_gives_nobody_a_burst() {
+        let limiter = limiter(Rate::per_hour(1));
+        let (one, at) = (client("192.0.2.1"), Duration::from_secs);
+        assert!(limiter.check_at(one, at(0)).is_ok() && limiter.check_at(one, at(0)).is_err());
+
+        limiter.change_at(Throttle::At(Rate::per_minute(60).with_burst(5)), at(10));
+
+        assert_eq!(limiter.check_at(one, at(10)), Err(Duration::from_secs(1)), "all is spent");
+        assert!(limiter.check_at(one, at(11)).is_ok(), "and comes back at the new rate");
+        assert!(limiter.check_at(one, at(11)).is_err());
+        assert!((0..5).all(|_| limiter.check_at(client("192.0.2.2"), at(11)).is_ok()));
+
+        limiter.change_at(Throttle::At(Rate::per_hour(1)), at(11));
+        assert!(limiter.check_at(one, at(60)).is_ok());
+        assert_eq!(limiter.check_at(one, at(60)), Err(at(3600)), "a slower rate holds as well");
+    }
+
+    #[test]
+    fn a_limit_is_switched_off_and_on_again_and_forgets_who_came_before() {
+        let limiter = limiter(Rate::per_hour(1));
+        let one = client("192.0.2.1");
+        assert!(limiter.check(one).is_ok() && limiter.check(one).is_err());
+
+        limiter.change(Throttle::Off);
+        assert!(limiter.is_off());
+        assert!((0..100).all(|_| limiter.check(one).is_ok()));
+        assert_eq!(limiter.clients().busy_until.capacity(), 0, "no memory is kept");
+
+        limiter.change(Throttle::At(Rate::per_hour(1)));
+        assert!(limiter.check(one).is_ok() && limiter.check(one).is_err());
+    }
+
+    #[test]
+    fn a_change_to_the_same_rate_changes_nothing() {
+        let limiter = limiter(Rate::per_hour(1));
+        let one = client("192.0.2.1");
+        assert!(limiter.check(one).is_ok());
+
+        limiter.change(Throttle::At(Rate::per_hour(1)));
+
+        assert!(limiter.check(one).is_err());
     }
 }

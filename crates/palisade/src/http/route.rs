@@ -376,8 +376,8 @@ impl<S: Clone + Send + Sync + 'static> Default for Api<S> {
 impl<S: 'static> Endpoint<S> {
     fn line(&self) -> RouteLine {
         let mut limits = Vec::new();
-        if let Some((name, limiter)) = &self.limiter {
-            limits.push(format!("{name} {}", limiter.describe()));
+        if let Some((name, limiter)) = self.limiter.as_ref().filter(|(_, limit)| !limit.is_off()) {
+            limits.push(format!("{name} {}", limiter.throttle()));
         }
         if let Some(bytes) = self.body_bytes {
             limits.push(format!("body {bytes} B"));

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,7 +12,7 @@ use super::{
     ConnectionLimits, EdgeSettings, ForwardedHeader, ListenAddress, ListenAddresses, RateLimiter,
     TrustedProxies,
 };
-use crate::config::{Rate, Reader, Size, Throttle};
+use crate::config::{Reader, Size, Throttle};
 
 crate::settings! {
     /// Where the service listens, and who stands in front of it.
@@ -203,8 +204,8 @@ impl LimitsSection {
                 server.trusted_proxies.clone(),
                 server.forwarded_header,
             ),
-            per_ip: per_ip.rate().and_then(RateLimiter::of),
-            per_account: None,
+            per_ip: Arc::new(RateLimiter::of(per_ip)),
+            per_account: Arc::new(RateLimiter::of(Throttle::Off)),
             listener: Listener::Public,
             strict_transport: false,
             serves_while_draining: false,
@@ -218,13 +219,5 @@ impl LimitsSection {
         edge.serves_while_draining = true;
         edge.listener = Listener::Admin;
         edge
-    }
-}
-
-impl<K: std::hash::Hash + Eq> RateLimiter<K> {
-    /// Makes the limiter for a rate of the settings.
-    pub fn of(rate: Rate) -> Option<Self> {
-        let limiter = Self::new(rate.events(), rate.per(), rate.burst())?;
-        Some(limiter.described(rate.to_string()))
     }
 }

@@ -14,6 +14,7 @@ mod command_line;
 mod offer;
 mod prepared;
 mod program;
+mod reloading;
 mod serving;
 mod settings;
 
@@ -23,5 +24,6 @@ pub use checking::{CheckRequest, Explained, OwnChecks, OwnPart, explained};
 pub use offer::{Failure, Offer, Setup};
 pub use prepared::{Prepared, StartError};
 pub use program::{Program, in_full};
+pub use reloading::Reloading;
 pub use serving::{Applications, LockedDown, ServeError};
 pub use settings::{Basics, RateSection, ServiceSettings, ShutdownSection};

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::offer::{Ending, Failure, Offer};
-use super::{Applications, Basics, BindError, Bound, Program, Reach, ServeError};
+use super::{
+    Applications, Basics, BindError, Bound, Program, Reach, Reloading, ServeError, ServiceSettings,
+};
 use crate::check::{Checked, Finding, Refused};
 use crate::clock::{Clock, SystemClock};
-use crate::http::health::{self, Health};
+use crate::config::{Loaded, Reloader, Throttle};
+use crate::http::health::{self, Health, Notices};
 use crate::http::{
-    App, InheritedSockets, Lifecycle, LimitsSection, RateLimiter, TlsAcceptorSource, TlsError,
-    TlsFiles, TlsMode, TlsSection, make_certificate_folder, self_signed,
+    App, InheritedSockets, Lifecycle, LimitsSection, TlsAcceptorSource, TlsError, TlsFiles,
+    TlsMode, TlsSection, make_certificate_folder, self_signed,
 };
 use crate::process::{
     self, Account, LockdownError, Measure, Needs, Report, Sandbox, State, raise_descriptor_limit,
@@ -58,7 +61,7 @@ pub enum StartError {
 /// ```no_run
 /// use palisade::config::{Environment, load};
 /// use palisade::http::{Api, InheritedSockets};
-/// use palisade::service::{Offer, Prepared, Program, Reach, ServiceSettings};
+/// use palisade::service::{Offer, Prepared, Program, Reach};
 ///
 /// palisade::service_settings! {
 ///     /// Everything that can be set.
@@ -68,8 +71,8 @@ pub enum StartError {
 /// fn serve() -> Result<(), Box<dyn std::error::Error>> {
 ///     let program = Program { name: "greeter", version: "1.0.0", about: "It greets." };
 ///     let environment = Environment::of_process();
-///     let settings = load::<Settings>(None, &environment)?.into_settings();
-///     let prepared = Prepared::new(program, settings.basics(), Reach::AsSet)?;
+///     let loaded = load::<Settings>(None, &environment)?;
+///     let prepared = Prepared::new(program, &loaded, Reach::AsSet)?;
 ///     let inherited = InheritedSockets::take(&environment);
 ///     let folder = "greeter-data".as_ref();
 ///     prepared.run(inherited, folder, async |_metrics| Ok(Offer::new(Api::new(), ())))?;
@@ -80,6 +83,7 @@ pub enum StartError {
 pub struct Prepared {
     program: Program,
     basics: Basics,
+    reloader: Reloader,
     reach: Reach,
     account: Option<Account>,
     needs: Needs,
@@ -95,8 +99,12 @@ impl Prepared {
     /// # Errors
     ///
     /// [`StartError::Refused`], with everything that stops the start; [`StartError::Lockdown`].
-    pub fn new(program: Program, basics: Basics, reach: Reach) -> Result<Self, StartError> {
-        Self::checked(program, basics, reach, Vec::new())
+    pub fn new<C: ServiceSettings>(
+        program: Program,
+        loaded: &Loaded<C>,
+        reach: Reach,
+    ) -> Result<Self, StartError> {
+        Self::checked(program, loaded, reach, Vec::new())
     }
 
     /// As [`new`](Self::new), but refuses for what the service found in its own settings and
@@ -106,18 +114,21 @@ impl Prepared {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn checked(
+    pub fn checked<C: ServiceSettings>(
         program: Program,
-        mut basics: Basics,
+        loaded: &Loaded<C>,
         reach: Reach,
         own: Vec<Finding>,
     ) -> Result<Self, StartError> {
-        let log = telemetry::start(program.name, &basics.log);
+        let mut basics = loaded.settings().basics();
+        let log = telemetry::start(program.name, &basics.log.now());
+        basics.log.on_change(telemetry::apply);
         let checked = basics.deployment(reach, SystemClock.now()).clear(own)?;
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
-        Ok(Self { program, basics, reach, account, needs: Needs::new(), log, checked })
+        let (reloader, needs) = (loaded.reloader(), Needs::new());
+        Ok(Self { program, basics, reloader, reach, account, needs, log, checked })
     }
 
     /// Says what the service itself needs once it is locked down: its database, the files of its
@@ -126,6 +137,11 @@ impl Prepared {
     pub fn needs(mut self, needs: Needs) -> Self {
         self.needs = self.needs.and(needs);
         self
+    }
+
+    /// Returns how clients reach the service from outside, if the settings say so.
+    pub(super) fn public_url(&self) -> Option<String> {
+        self.basics.server.public_url.clone()
     }
 
     /// Binds, locks the process down, starts threads, and serves what `build` offers until SIGTERM
@@ -148,8 +164,8 @@ impl Prepared {
         certificates: &Path,
         build: impl AsyncFnOnce(&Metrics) -> Result<Offer<S>, Failure>,
     ) -> Result<(), StartError> {
-        let Self { program, basics, reach, account, needs, mut log, checked: Checked { .. } } =
-            self;
+        let Self { program, basics, reloader, reach, account, needs, mut log, checked } = self;
+        let Checked { .. } = checked;
         let given = given_files(&basics.tls)?;
         let bound = Bound::bind(&basics.server.listen, &basics.server.admin_listen, inherited)?;
         // What systemd bound is only known now.
@@ -170,7 +186,7 @@ impl Prepared {
                 Some(making) => Some(making.await.map_err(std::io::Error::from)??),
                 None => given,
             };
-            applications(&basics, tls, offer, metrics)
+            applications(&basics, reloader, tls, offer, metrics)
         };
         locked_down.run(start, async |ending| ending.await).map_err(|error| match error {
             ServeError::Start(error) => error,
@@ -207,6 +223,7 @@ fn self_signing(tls: &TlsSection, folder: &Path) -> Option<JoinHandle<Result<Tls
 /// Puts the guard around what is offered, and health and metrics beside it.
 fn applications<S: Clone + Send + Sync + 'static>(
     basics: &Basics,
+    reloader: Reloader,
     tls: Option<TlsFiles>,
     offer: Offer<S>,
     metrics: Metrics,
@@ -217,11 +234,15 @@ fn applications<S: Clone + Send + Sync + 'static>(
     let tls = tls.map(|files| TlsAcceptorSource::open(files, oldest)).transpose()?.map(Arc::new);
     count_the_rest(&metrics, tls.as_ref())?;
     let lifecycle = Lifecycle::new();
-    let mut edge = limits.public_edge(&basics.server, basics.per_ip);
+    let mut edge = limits.public_edge(&basics.server, Throttle::Off);
+    edge.per_ip = Arc::clone(&basics.per_ip);
+    edge.per_account = Arc::clone(&basics.per_account);
     edge.strict_transport = basics.tls.mode == TlsMode::Files;
-    edge.per_account = basics.per_account.rate().and_then(RateLimiter::of);
     let public = App::new(api, &state, edge, lifecycle.clone(), &metrics)?;
-    let health = Health { lifecycle: lifecycle.clone(), readiness, metrics: metrics.clone() };
+    let notices = Notices::default();
+    let reloading = Reloading::new(reloader, notices.clone(), &metrics)?;
+    let health =
+        Health { lifecycle: lifecycle.clone(), readiness, notices, metrics: metrics.clone() };
     let edge = limits.admin_edge();
     let admin = App::new(health::routes(), &health, edge, lifecycle.clone(), &metrics)?;
     let applications = Applications {
@@ -230,8 +251,8 @@ fn applications<S: Clone + Send + Sync + 'static>(
         tls,
         limits: limits.connections(),
         lifecycle,
-        grace: basics.shutdown.grace,
-        drain: basics.shutdown.drain,
+        shutdown: basics.shutdown.clone(),
+        reloading,
     };
     Ok((applications, ending))
 }

@@ -9,7 +9,7 @@ use super::checking::{Explained, OwnChecks, check, explained};
 use super::command_line::{CheckOptions, Command, CommandLine, usage};
 use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
-use crate::config::{self, Environment, Loaded, Mistakes};
+use crate::config::{self, Environment, Mistakes};
 use crate::http::{InheritedSockets, Introduction};
 use crate::process::Needs;
 use crate::secret::redacted;
@@ -133,13 +133,14 @@ impl Program {
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> Result<(), Failed> {
         let environment = Environment::of_process();
-        let settings = config::load::<C>(file, &environment).map(Loaded::into_settings)?;
-        let basics = settings.basics();
-        let public_url = basics.server.public_url.clone();
-        let needs = needs(&settings, &environment).map_err(StartError::Service)?;
+        let loaded = config::load::<C>(file, &environment)?;
+        let settings = loaded.settings();
+        let needs = needs(settings, &environment).map_err(StartError::Service)?;
         let needs = needs.and(files_of(file, &environment));
-        let findings = own.judge(&settings, &environment).findings;
-        let prepared = Prepared::checked(self, basics, Reach::AsSet, findings)?.needs(needs);
+        let findings = own.judge(settings, &environment).findings;
+        let prepared = Prepared::checked(self, &loaded, Reach::AsSet, findings)?.needs(needs);
+        let settings = loaded.into_settings();
+        let public_url = prepared.public_url();
         let inherited = InheritedSockets::take(&environment);
         let certificates = PathBuf::from(format!("{}-data", self.name));
         let Self { name: title, version, about } = self;

@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::Bound;
+use super::{Bound, Reloading, ShutdownSection};
 use crate::clock::SystemClock;
+use crate::config::Live;
 use crate::http::{
     App, ConnectionLimits, Lifecycle, ListenAddress, Phase, Server, Socket, TlsAcceptorSource,
 };
@@ -35,10 +37,10 @@ pub struct Applications {
     pub limits: ConnectionLimits,
     /// Told when the service is ready and when it drains.
     pub lifecycle: Lifecycle,
-    /// How long requests are still taken when the end is asked for.
-    pub grace: Duration,
-    /// Longest time for what is in flight after that.
-    pub drain: Duration,
+    /// How long the end may take, asked when it comes.
+    pub shutdown: Live<ShutdownSection>,
+    /// What SIGHUP has read again.
+    pub reloading: Reloading,
 }
 
 /// Why the service ended other than by being asked to.
@@ -80,10 +82,9 @@ impl LockedDown {
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let hangup = signal(SignalKind::hangup())?;
             let (applications, rest) = start().await.map_err(ServeError::Start)?;
-            // Without TLS nobody listens for SIGHUP, and it still does not end the process.
-            let tls = applications.tls.clone();
-            let renewing = tls.map(|tls| tokio::spawn(tls.keep_fresh(hangup, SystemClock)));
-            let serving = Serving::begin(self.sockets, applications)?;
+            let (serving, reloading) = Serving::begin(self.sockets, applications)?;
+            // Its tasks end with it.
+            let renewing = follow(reloading, hangup, serving.tls.clone());
             let mut asked_to_end = async || {
                 tokio::select! {
                     // Both only wait for a signal; none is lost when the other comes first.
@@ -98,15 +99,28 @@ impl LockedDown {
                 // A person who asks twice does not want to wait.
                 () = asked_to_end() => tracing::warn!("ended without draining"),
             }
-            if let Some(renewing) = renewing {
-                renewing.abort();
-            }
+            drop(renewing);
             stop(rest).await;
             Ok(())
         });
         runtime.shutdown_timeout(LAST_BLOCKING);
         outcome
     }
+}
+
+/// Starts what has files read again: on SIGHUP, and the certificate also when it changes.
+fn follow(
+    reloading: Reloading,
+    hangup: Signal,
+    tls: Option<Arc<TlsAcceptorSource>>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let asked = Arc::new(Notify::new());
+    if let Some(tls) = tls {
+        tasks.spawn(tls.keep_fresh(Arc::clone(&asked), reloading.notices(), SystemClock));
+    }
+    tasks.spawn(reloading.follow(hangup, asked));
+    tasks
 }
 
 /// Longest time for what blocks a thread after the end, such as a look at the certificate's files
@@ -118,42 +132,48 @@ struct Serving {
     admin: JoinHandle<std::io::Result<()>>,
     lifecycle: Lifecycle,
     admin_lifecycle: Lifecycle,
-    grace: Duration,
-    drain: Duration,
+    tls: Option<Arc<TlsAcceptorSource>>,
+    shutdown: Live<ShutdownSection>,
 }
 
 /// Longest time for health checks in flight once everything else has ended.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 impl Serving {
-    fn begin(sockets: Bound, applications: Applications) -> Result<Self, std::io::Error> {
-        let Applications { public, admin, tls, limits, lifecycle, grace, drain } = applications;
+    fn begin(
+        sockets: Bound,
+        applications: Applications,
+    ) -> Result<(Self, Reloading), std::io::Error> {
+        let Applications { public, admin, tls, limits, lifecycle, shutdown, reloading } =
+            applications;
         let addresses: Vec<_> =
             sockets.public.iter().map(Socket::address).collect::<Result<_, _>>()?;
         let admin_address = sockets.admin.address()?;
         let admin_lifecycle = Lifecycle::new();
-        let public = Server { sockets: sockets.public, tls, app: public, limits: limits.clone() };
-        let admin = Server { sockets: vec![sockets.admin], tls: None, app: admin, limits };
+        let (sockets, admin_socket) = (sockets.public, sockets.admin);
+        let public = Server { sockets, tls: tls.clone(), app: public, limits: limits.clone() };
+        let admin = Server { sockets: vec![admin_socket], tls: None, app: admin, limits };
         let serving = Self {
             public: tokio::spawn(public.run(lifecycle.clone())),
             admin: tokio::spawn(admin.run(admin_lifecycle.clone())),
             lifecycle,
             admin_lifecycle,
-            grace,
-            drain,
+            tls,
+            shutdown,
         };
         serving.lifecycle.enter(Phase::Ready);
         announce(&addresses, &admin_address);
-        Ok(serving)
+        Ok((serving, reloading))
     }
 
     async fn end(self) {
-        if !self.grace.is_zero() {
+        let ShutdownSection { drain, grace } = *self.shutdown.now();
+        if !grace.is_zero() {
             self.lifecycle.enter(Phase::Leaving);
-            tokio::time::sleep(self.grace).await;
+            tokio::time::sleep(grace).await;
         }
         self.lifecycle.enter(Phase::Draining);
-        if tokio::time::timeout(self.drain, self.public).await.is_err() {
+        if tokio::time::timeout(drain, self.public).await.is_err() {
             tracing::warn!("requests were still in flight when the time to drain was over");
         }
         self.admin_lifecycle.enter(Phase::Draining);

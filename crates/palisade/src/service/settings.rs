@@ -1,18 +1,19 @@
 //! The settings that every service has, and how its own join them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reach;
 use crate::check::{CheckSection, Deployment};
 use crate::clock::Timestamp;
-use crate::config::{Rate, Settings, Throttle};
-use crate::http::{LimitsSection, ServerSection, TlsSection};
+use crate::config::{Live, Rate, Settings, Throttle};
+use crate::http::{LimitsSection, RateLimiter, ServerSection, TlsSection};
 use crate::process::SandboxSection;
 use crate::telemetry::LogSection;
 
 crate::settings! {
     /// The end of the service.
-    pub struct ShutdownSection in "shutdown" {
+    pub live struct ShutdownSection in "shutdown" {
         /// Longest time for requests in flight to finish after SIGTERM or SIGINT.
         pub drain: Duration = Duration::from_secs(20),
             in Duration::from_millis(100)..=Duration::from_secs(600);
@@ -24,7 +25,7 @@ crate::settings! {
 
 crate::settings! {
     /// How often somebody may ask; "off" switches a limit off. What is over it is answered 429.
-    pub struct RateSection in "rate" {
+    pub live struct RateSection in "rate" {
         /// Requests from one IPv4 address or one IPv6 /64. The default is more than people ask,
         /// also many behind one address, and keeps one client from taking the service to itself.
         pub per_ip: Throttle = Throttle::At(Rate::per_second(500));
@@ -43,18 +44,18 @@ pub struct Basics {
     pub tls: TlsSection,
     /// What one client may cost.
     pub limits: LimitsSection,
-    /// Requests from one IPv4 address or one IPv6 /64.
-    pub per_ip: Throttle,
-    /// Requests of one account.
-    pub per_account: Throttle,
+    /// Counts requests from one IPv4 address or one IPv6 /64.
+    pub per_ip: Arc<RateLimiter>,
+    /// Counts requests of one account.
+    pub per_account: Arc<RateLimiter<u128>>,
     /// What is logged.
-    pub log: LogSection,
+    pub log: Live<LogSection>,
     /// What the process takes from itself.
     pub sandbox: SandboxSection,
     /// What was judged and accepted.
     pub check: CheckSection,
     /// The end.
-    pub shutdown: ShutdownSection,
+    pub shutdown: Live<ShutdownSection>,
 }
 
 impl Basics {
@@ -64,7 +65,7 @@ impl Basics {
             server: &self.server,
             tls: &self.tls,
             limits: &self.limits,
-            log: &self.log,
+            log: self.log.now(),
             sandbox: &self.sandbox,
             reach,
             now,
@@ -84,7 +85,9 @@ pub trait ServiceSettings: Settings {
 /// Declares the settings of a service: the sections that every service has, and its own.
 ///
 /// The sections that come by themselves are `server`, `tls`, `limits`, `rate`, `log`, `sandbox`,
-/// `check` and `shutdown`. The text behind `in` is the word that begins every variable, as in
+/// `check` and `shutdown`; `rate`, `log` and `shutdown` can change while the service runs
+/// ([`Live`](crate::config::Live)), the others with the next start. The text behind `in` is the
+/// word that begins every variable, as in
 /// [`settings_of!`](crate::settings_of).
 ///
 /// ```
@@ -132,19 +135,19 @@ macro_rules! service_settings {
                 /// What one client may cost.
                 pub limits: $crate::http::LimitsSection,
                 /// How often somebody may ask.
-                pub rate: $crate::service::RateSection,
+                pub rate: $crate::config::Live<$crate::service::RateSection>,
                 $(
                     $(#[doc = $section_about])*
                     $section_visibility $section: $kind,
                 )*
                 /// What is logged.
-                pub log: $crate::telemetry::LogSection,
+                pub log: $crate::config::Live<$crate::telemetry::LogSection>,
                 /// What the process takes from itself.
                 pub sandbox: $crate::process::SandboxSection,
                 /// The deployment check.
                 pub check: $crate::check::CheckSection,
                 /// The end.
-                pub shutdown: $crate::service::ShutdownSection,
+                pub shutdown: $crate::config::Live<$crate::service::ShutdownSection>,
             }
         }
 
@@ -154,8 +157,10 @@ macro_rules! service_settings {
                     server: self.server.clone(),
                     tls: self.tls.clone(),
                     limits: self.limits.clone(),
-                    per_ip: self.rate.per_ip,
-                    per_account: self.rate.per_account,
+                    per_ip: $crate::http::RateLimiter::following(&self.rate, |rate| rate.per_ip),
+                    per_account: $crate::http::RateLimiter::following(&self.rate, |rate| {
+                        rate.per_account
+                    }),
                     log: self.log.clone(),
                     sandbox: self.sandbox.clone(),
                     check: self.check.clone(),

@@ -64,7 +64,7 @@ crate::choice! {
 
 crate::settings! {
     /// What is logged, on standard error.
-    pub struct LogSection in "log" {
+    pub live struct LogSection in "log" {
         /// One JSON object a line, or text for people.
         pub format: LogFormat = LogFormat::Json;
         /// The least severe events that are shown.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use palisade::config::Throttle;
+use palisade::config::{Rate, Throttle};
 use palisade::http::{
     Anyone, Api, App, Json, Lifecycle, LimitsSection, OctetStream, Path, Problem, RateLimiter,
     RequestBody, Response, Route, ServerSection, Stream,
@@ -87,7 +87,7 @@ async fn every_status_carries_the_same_headers() {
     let limits = LimitsSection { request_timeout, ..LimitsSection::default() };
     let mut settings = limits.public_edge(&ServerSection::default(), Throttle::Off);
     settings.strict_transport = true;
-    let once = RateLimiter::new(1, Duration::from_secs(60), 1).map(Arc::new).unwrap();
+    let once = Arc::new(RateLimiter::of(Throttle::At(Rate::per_minute(1))));
     let api = Api::new()
         .route(Route::get("/answer", "answer").policy(Anyone).handle(answers))
         .route(Route::get("/panic", "panic").policy(Anyone).handle(panics))

@@ -59,6 +59,11 @@ impl TlsAcceptorSource {
         self.present.load().identity.validity
     }
 
+    /// Returns the files.
+    pub(super) fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
     /// Returns how many reloads have failed since the start; a fault that lasts counts once.
     pub fn failed_reloads(&self) -> u64 {
         self.failed_reloads.load(Ordering::Relaxed)
@@ -101,7 +106,7 @@ impl TlsAcceptorSource {
         let mut watch = self.watch();
         let now = Look::at(&self.files);
         if !watch.is_due(&now) {
-            return Ok(false);
+            return Ok(watch.is_back(&now));
         }
         match self.take_over() {
             Ok(is_replaced) => Ok(watch.is_mended(now) || is_replaced),

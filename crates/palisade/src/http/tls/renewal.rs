@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::{TlsAcceptorSource, TlsError};
 use crate::clock::{Clock, Timestamp};
+use crate::http::health::Notices;
 
 /// Time between two looks at the files. A change is served after two looks that agree, so within
 /// 4 seconds; a look costs two system calls.
@@ -16,19 +17,29 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Time between two reminders that the certificate ends.
 const REMIND_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The topic of the notice that the files cannot be used.
+const CERTIFICATE: &str = "certificate";
+
 impl TlsAcceptorSource {
-    /// Reads the files again when they have changed and on every `hangup`, until it is aborted.
+    /// Reads the files again when they have changed and whenever it is `asked` to, until it is
+    /// aborted.
     ///
-    /// A broken file is logged and refused, and the old certificate stays. A certificate that
+    /// A broken file is logged and refused, and the old certificate stays, which is posted to
+    /// `notices` for as long as it is so. A certificate that
     /// [ends soon](super::Validity::ends_soon) is logged at the start and once a day.
-    pub async fn keep_fresh(self: Arc<Self>, mut hangup: Signal, clock: impl Clock) {
+    pub async fn keep_fresh(
+        self: Arc<Self>,
+        asked: Arc<Notify>,
+        notices: Notices,
+        clock: impl Clock,
+    ) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reminder = Reminder::default();
         loop {
             let is_asked = tokio::select! {
-                // A signal or a tick that comes while the other is taken stays for the next turn.
-                heard = hangup.recv() => heard.is_some(),
+                // A request or a tick that comes while the other is taken stays for the next turn.
+                () = asked.notified() => true,
                 _ = looks.tick() => false,
             };
             let source = Arc::clone(&self);
@@ -36,21 +47,31 @@ impl TlsAcceptorSource {
                 if is_asked { source.reload().map(|()| true) } else { source.reload_if_changed() }
             });
             match outcome.await {
-                Ok(outcome) => self.tell(outcome),
+                Ok(outcome) => self.tell(outcome, &notices),
                 Err(error) => tracing::error!(%error, "the certificate could not be read again"),
             }
             reminder.remind(&self, clock.now());
         }
     }
 
-    fn tell(&self, outcome: Result<bool, TlsError>) {
+    fn tell(&self, outcome: Result<bool, TlsError>, notices: &Notices) {
         match outcome {
             Ok(true) => {
                 let not_after = self.validity().not_after;
+                notices.clear(CERTIFICATE);
                 tracing::info!(%not_after, "the certificate was read again");
             }
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+            Err(error) => {
+                let sentence = format!(
+                    "The certificate stays as it was, because {} and {} cannot be used together; \
+                     the log says why.",
+                    self.files().certificate.display(),
+                    self.files().key.display(),
+                );
+                notices.post(CERTIFICATE, &sentence);
+                tracing::error!(%error, "the certificate stays as it was");
+            }
         }
     }
 }

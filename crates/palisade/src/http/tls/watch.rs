@@ -72,6 +72,12 @@ impl Watch {
         is_still && self.served != *now
     }
 
+    /// Returns whether a fault ended because the very files that are served are there again, as
+    /// when a link is turned back.
+    pub(super) fn is_back(&mut self, now: &Look) -> bool {
+        self.served == *now && self.told.take().is_some()
+    }
+
     /// Notes that files which looked like `now` are served; returns whether that ended a fault.
     pub(super) fn is_mended(&mut self, now: Look) -> bool {
         self.served = now;

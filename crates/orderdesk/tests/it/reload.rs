@@ -1,0 +1,188 @@
+//! SIGHUP: what a running service takes from its settings, and what it says of the rest.
+
+use std::cell::Cell;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Setup, TestService};
+
+#[tokio::test]
+async fn rates_change_while_the_service_runs_also_off_and_on_again() {
+    let app = started("[rate]\nlogin = \"off\"\n").await;
+    let tries = async || {
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(app.sign_in("nobody", "correct horse battery staple").await.status());
+        }
+        statuses
+    };
+    assert_eq!(tries().await, [401, 401, 401, 401]);
+
+    reload(&app, "[rate]\nlogin = \"1/h burst 2\"\n").await;
+    assert_eq!(tries().await, [401, 401, 429, 429]);
+
+    reload(&app, "[rate]\nlogin = \"off\"\n").await;
+    assert_eq!(tries().await, [401, 401, 401, 401]);
+
+    reload(&app, "[rate]\nlogin = \"1/h burst 1\"\n").await;
+    assert_eq!(tries().await, [401, 429, 429, 429]);
+}
+
+#[tokio::test]
+async fn the_limit_of_every_route_changes_while_the_service_runs() {
+    let app = started("[rate]\nper_ip = \"off\"\n").await;
+    let ask = async || app.client().get("/openapi.json").send().await.status();
+    assert_eq!([ask().await, ask().await], [200, 200]);
+
+    let read = reload(&app, "[rate]\nper_ip = \"1/h burst 1\"\n").await;
+
+    assert_eq!(read["changed"], 1);
+    assert_eq!([ask().await, ask().await], [200, 429]);
+    let told = line(&app, "a setting was changed");
+    assert_eq!(told["setting"], "rate.per_ip");
+    assert_eq!((&told["old"], &told["new"]), (&"\"off\"".into(), &"\"1/h\"".into()));
+    assert!(told["origin"].as_str().unwrap().ends_with("orderdesk.toml:2"), "{told}");
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_changes_while_the_service_runs_and_the_change_is_told() {
+    let app = started("[log]\nlevel = \"error\"\n").await;
+    let request = |text: &str| text.contains("\"request\"");
+    app.client().get("/openapi.json").send().await.assert_status(200);
+
+    reload(&app, "[log]\nlevel = \"info\"\n").await;
+    assert!(!request(&app.service.stderr()), "{}", app.service.stderr());
+    app.client().get("/openapi.json").send().await.assert_status(200);
+    app.service.wait_for_line(request).await;
+    assert_eq!(line(&app, "a setting was changed")["new"], "\"info\"");
+
+    write(&app, "[log]\nlevel = \"error\"\n");
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains(r#""new":"\"error\"""#)).await;
+}
+
+#[tokio::test]
+async fn a_fixed_setting_stays_and_is_named_until_a_restart() {
+    let app = started("").await;
+
+    reload(&app, "[limits]\nbody_bytes = 200\n[accounts]\nsign_up = \"closed\"\n").await;
+
+    let told = line(&app, "a changed setting needs a restart");
+    assert_eq!(told["setting"], "limits.body_bytes");
+    assert!(told["origin"].as_str().unwrap().ends_with("orderdesk.toml:2"), "{told}");
+    let detail = ready(&app).await["detail"].clone();
+    let expected = "A restart is needed for a change of limits.body_bytes, accounts.sign_up.";
+    assert_eq!(detail, expected);
+    app.sign_up("ada").await.assert_status(201);
+
+    reload(&app, "").await;
+    assert_eq!(ready(&app).await.get("detail"), None, "it is as it was at the start");
+}
+
+#[tokio::test]
+async fn with_any_mistake_every_old_value_stays_and_ready_says_where_it_is() {
+    let app = started("[rate]\nlogin = \"off\"\n").await;
+    write(&app, "[rate]\nlogin = \"1/h burst 1\"\nper_ip = \"s3cr3t\"\n[limit]\nx = \"s3cr3t\"\n");
+
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+
+    let said = app.service.stderr();
+    assert_eq!(said.matches("a setting is wrong").count(), 2, "{said}");
+    for expected in ["orderdesk.toml:3: rate.per_ip: expected", "orderdesk.toml:4: unknown"] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    let answer = ready(&app).await;
+    assert_eq!(answer["status"], "ok");
+    let detail = answer["detail"].as_str().unwrap();
+    assert!(detail.contains("orderdesk.toml:3") && detail.contains("orderdesk.toml:4"), "{detail}");
+    assert!(!detail.contains("s3cr3t"), "values are not repeated: {detail}");
+    for _ in 0..3 {
+        app.sign_in("nobody", "correct horse battery staple").await.assert_status(401);
+    }
+
+    reload(&app, "[rate]\nlogin = \"off\"\n").await;
+    assert_eq!(ready(&app).await.get("detail"), None, "a reload was fine again");
+}
+
+#[tokio::test]
+async fn reloads_are_counted_by_what_became_of_them() {
+    let app = started("").await;
+    let started_at = metric(&app, "palisade_settings_last_success_timestamp_seconds").await;
+    assert!(started_at > 1_700_000_000.0, "the start is a success: {started_at}");
+
+    reload(&app, "[rate]\nlogin = \"1/h\"\n").await;
+    reload(&app, "[limits]\nbody_bytes = 200\n").await;
+    write(&app, "[limits]\nbody_bytes = \n");
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+
+    for outcome in ["applied", "needs_restart", "refused"] {
+        let series = format!("palisade_settings_reloads_total{{outcome=\"{outcome}\"}}");
+        assert!((metric(&app, &series).await - 1.0).abs() < 0.1, "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_to_drain_can_be_changed_before_the_end() {
+    let mut app = started("[shutdown]\ngrace = \"5m\"\n").await;
+
+    reload(&app, "[shutdown]\ngrace = \"0s\"\n").await;
+
+    assert!(app.service.terminate().await.success());
+}
+
+#[tokio::test]
+async fn variables_of_the_start_win_at_each_reload() {
+    let setup = Setup::default().file("").setting("rate.login", "1/h burst 1");
+    let app = setup.start().await;
+
+    let read = reload(&app, "[rate]\nlogin = \"off\"\n").await;
+
+    assert_eq!(read["changed"], 0);
+    let sign_in = async || app.sign_in("nobody", "correct horse battery staple").await.status();
+    assert_eq!([sign_in().await, sign_in().await], [401, 429]);
+}
+
+/// Starts a service whose rates and log are the file's to say.
+async fn started(file: &str) -> TestService {
+    Setup::default().with_rates().file(file).start().await
+}
+
+fn write(app: &TestService, file: &str) {
+    fs::write(app.folder.path().join("orderdesk.toml"), file).unwrap();
+}
+
+/// Has the service read `file` as its settings, and returns the line that says so.
+async fn reload(app: &TestService, file: &str) -> Value {
+    write(app, file);
+    let before = app.service.stderr().matches(READ).count();
+    let seen = Cell::new(0);
+    let is_next = |line: &str| {
+        seen.set(seen.get() + usize::from(line.contains(READ)));
+        seen.get() > before
+    };
+    app.service.hang_up();
+    serde_json::from_str(&app.service.wait_for_line(is_next).await).unwrap()
+}
+
+const READ: &str = "the settings were read again";
+
+/// Returns the first line of the log with this message.
+#[track_caller]
+fn line(app: &TestService, message: &str) -> Value {
+    let said = app.service.stderr();
+    let line = said.lines().find(|line| line.contains(message)).unwrap();
+    serde_json::from_str(line).unwrap()
+}
+
+async fn ready(app: &TestService) -> Value {
+    app.admin().get("/ready").send().await.assert_status(200).json()
+}
+
+async fn metric(app: &TestService, series: &str) -> f64 {
+    let text = app.admin().get("/metrics").send().await.assert_status(200).text();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+    line.trim().parse().unwrap()
+}
