@@ -5,10 +5,6 @@ use palisade::config::{Environment, SecretOrigin, Secrets};
 use palisade::db::DatabaseUrl;
 use palisade::secret::Secret;
 
-/// The names of all secrets.
-pub const NAMES: [&str; 5] =
-    ["DATABASE_URL", "API_KEY", "API_KEY_PREVIOUS", "SECRET_KEY", "SECRET_KEY_PREVIOUS"];
-
 /// Everything that must not be shown.
 #[derive(Debug)]
 pub struct ServiceSecrets {

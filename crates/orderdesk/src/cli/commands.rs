@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use palisade::check::{MISSING_SECRET, Refused, mistakes};
 use palisade::clock::SystemClock;
-use palisade::config::{self, Environment, KeyMaterial, Loaded, SecretError, Secrets};
+use palisade::config::{self, Environment, KeyMaterial, Mistakes};
 use palisade::crypto::{HashSettings, Hasher, Password};
 use palisade::db::{Db, Purpose};
 use palisade::http::ListenAddress;
@@ -19,21 +20,18 @@ use super::{password, print};
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
 use crate::accounts::{EmailAddress, Role, Username};
 use crate::config::Settings;
-use crate::secrets::ServiceSecrets;
+use crate::secrets::{Examined, ServiceSecrets};
 use crate::service;
 
-/// Reads the settings.
-pub(super) fn load(
-    file: Option<&Path>,
-    environment: &Environment,
-) -> anyhow::Result<Loaded<Settings>> {
-    config::load(file, environment)
-        .map_err(|mistakes| anyhow!("the settings are wrong:\n{mistakes}"))
+/// Says that settings or secrets are wrong, a line for each mistake.
+pub(super) fn wrong(mistakes: Mistakes) -> anyhow::Error {
+    anyhow!("the settings are wrong:\n{mistakes}")
 }
 
 fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
     let environment = Environment::of_process();
-    let settings = load(file, &environment)?.into_settings();
+    let loaded = config::load::<Settings>(file, &environment).map_err(wrong)?;
+    let settings = loaded.into_settings();
     if settings.sandbox.mode != Sandbox::Off {
         // What waits for a password or the database can be looked at meanwhile. Where it cannot be
         // had the command goes on: only a service is asked to be locked down.
@@ -70,23 +68,14 @@ pub(super) fn migrate(file: Option<&Path>) -> anyhow::Result<()> {
 
 pub(super) fn show_config(file: Option<&Path>) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let mut loaded = load(file, &environment)?;
-    let sources = Secrets::of(&environment);
-    let mut problems = Vec::new();
-    for name in crate::secrets::NAMES {
-        match sources.find(name) {
-            Ok(Some(found)) => loaded.record_secret(name, &found.origin),
-            Ok(None) => {}
-            Err(error) => problems.push(error),
-        }
-    }
-    print(&loaded.show())?;
-    match problems.first() {
-        None => Ok(()),
-        Some(_) => {
-            bail!("{}", problems.iter().map(SecretError::to_string).collect::<Vec<_>>().join("\n"))
-        }
-    }
+    let loaded = config::load::<Settings>(file, &environment);
+    let Examined { findings, origins, .. } = ServiceSecrets::examine(&environment);
+    let (shown, settings) = config::survey(loaded, &origins, Vec::new());
+    print(&shown)?;
+    let mut found = settings.map_or_else(|wrong| mistakes(&wrong), |()| Vec::new());
+    // What is missing is needed to serve, and not to be shown what there is.
+    found.extend(findings.into_iter().filter(|finding| finding.rule().id != MISSING_SECRET));
+    Ok(Refused::by(found)?)
 }
 
 pub(super) fn example_config() -> anyhow::Result<()> {

@@ -52,7 +52,7 @@ pub use manual::{explain, manual};
 pub use process::process;
 pub use report::{Check, Report};
 pub use rule::{Level, Rule, Tag};
-pub use secrets::{Key, SecretReader};
+pub use secrets::{Key, MISSING_SECRET, SecretReader};
 pub use settings::{mistakes, shown};
 pub use silence::{CheckSection, Silence};
 pub use start::{Checked, Refused};

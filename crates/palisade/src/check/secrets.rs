@@ -7,7 +7,7 @@ use crate::config::{
     FileFault, FoundSecret, KeyMaterial, SecretError, SecretOrigin, Secrets, WeakKey,
 };
 use crate::db::DatabaseUrl;
-use crate::secret::Secret;
+use crate::secret::{LEAST_BYTES, Secret};
 
 crate::rules! {
     /// Secrets.
@@ -103,11 +103,11 @@ crate::rules! {
     }
 }
 
+/// The number of the finding that a secret is missing.
+pub const MISSING_SECRET: &str = MISSING.id;
+
 /// A key as it was written, and its bytes.
 pub type Key = (Secret<String>, Secret<Vec<u8>>);
-
-/// Shorter secrets cannot be told from innocent text.
-const LEAST_BYTES: usize = 8;
 
 /// Reads secrets, and gathers what is wrong with them.
 ///

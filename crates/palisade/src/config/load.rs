@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::document::{self, Layer};
 use super::mistake::{Mistake, Origin, Place};
 use super::reader::Reader;
-use super::{Environment, Mistakes, Reloader, SecretOrigin, Settings, file};
+use super::{Environment, Mistakes, Reloader, Settings, file};
 
 /// One effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,6 @@ pub struct Shown {
 pub struct Loaded<S> {
     settings: S,
     shown: Vec<Shown>,
-    secrets: Vec<(String, SecretOrigin)>,
     path: Option<PathBuf>,
     /// Those that are settings, never secrets: they are kept for as long as the service runs.
     variables: Environment,
@@ -52,7 +51,7 @@ impl<S> Loaded<S> {
     }
 
     /// Changes the settings, for a default that depends on how the service is started. What
-    /// [`show`](Self::show) says and a reload compares with stays what was read.
+    /// [`survey`](super::survey) shows and a reload compares with stays what was read.
     pub fn settings_mut(&mut self) -> &mut S {
         &mut self.settings
     }
@@ -73,31 +72,9 @@ impl<S> Loaded<S> {
         self.shown.iter().find(is_it).map(|shown| &shown.origin)
     }
 
-    /// Has [`show`](Self::show) name a secret and its origin; its value cannot get here.
-    pub fn record_secret(&mut self, name: &str, origin: &SecretOrigin) {
-        self.secrets.push((name.to_owned(), origin.clone()));
-    }
-
-    /// Returns one line a setting, `section.key = value   # origin`, then one a secret.
-    pub fn show(&self) -> String {
-        let mut out = show(&self.shown);
-        for (name, origin) in &self.secrets {
-            out.push_str(&format!("{name} = [redacted]   # from {origin}\n"));
-        }
-        out
-    }
-
     pub(super) fn into_parts(self) -> (S, Vec<Shown>) {
         (self.settings, self.shown)
     }
-}
-
-/// Returns one line a setting, `section.key = value   # origin`.
-pub fn show(settings: &[Shown]) -> String {
-    let line = |Shown { section, key, value, origin }: &Shown| {
-        format!("{section}.{key} = {value}   # {origin}\n")
-    };
-    settings.iter().map(line).collect()
 }
 
 /// Reads the settings: defaults, then `path` if one is given, then the environment.
@@ -174,13 +151,9 @@ fn combine<S: Settings>(file: Layer, variables: Layer) -> Result<Loaded<S>, Mist
     let settings = S::read(&mut reader);
     let (mistakes, shown) = reader.into_parts();
     match settings {
-        Some(settings) if mistakes.is_empty() => Ok(Loaded {
-            settings,
-            shown,
-            secrets: Vec::new(),
-            path: None,
-            variables: Environment::default(),
-        }),
+        Some(settings) if mistakes.is_empty() => {
+            Ok(Loaded { settings, shown, path: None, variables: Environment::default() })
+        }
         _ => Err(Mistakes::beside(shown, mistakes)),
     }
 }

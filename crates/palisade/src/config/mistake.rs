@@ -160,8 +160,13 @@ pub struct Mistake {
 
 impl Mistake {
     /// Says what is wrong with a line or a variable.
-    pub(crate) fn at(origin: Origin, wrong: Wrong) -> Self {
+    pub(super) fn at(origin: Origin, wrong: Wrong) -> Self {
         Self { place: Place::At(origin), wrong }
+    }
+
+    /// Says in `words` what danger comes of a setting that is right by itself.
+    pub fn danger(origin: Origin, words: impl fmt::Display) -> Self {
+        Self::at(origin, Wrong::Danger(words.to_string()))
     }
 
     /// Says in `words`, which must name it and not hold it, what is wrong with the secret `name`.
@@ -198,9 +203,16 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
-    /// Puts the mistakes in order, beside what is right.
-    pub(super) fn beside(right: Vec<Shown>, mut all: Vec<Mistake>) -> Self {
+    /// Puts the mistakes in order, beside what is right. Where a part of the file could not be
+    /// read, nobody knows what is: it could have said otherwise.
+    pub(super) fn beside(mut right: Vec<Shown>, mut all: Vec<Mistake>) -> Self {
         all.sort_by(|left, right| left.place.cmp(&right.place));
+        let is_unread = |mistake: &Mistake| {
+            matches!(mistake.place, Place::File(_)) || matches!(mistake.wrong, Wrong::Syntax(_))
+        };
+        if all.iter().any(is_unread) {
+            right.clear();
+        }
         Self { all, right }
     }
 
@@ -230,8 +242,8 @@ impl Mistakes {
         &self.all
     }
 
-    /// Returns the settings that can be read in spite of the mistakes, in the order of the
-    /// declaration.
+    /// Returns the settings that are right in spite of the mistakes, in the order of the
+    /// declaration; none if a part of the file could not be read.
     pub fn right(&self) -> &[Shown] {
         &self.right
     }

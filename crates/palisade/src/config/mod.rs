@@ -39,6 +39,7 @@ mod section;
 mod size;
 mod sources;
 mod span;
+mod survey;
 mod value;
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use example::example;
 pub use field::Field;
 pub use key_material::{KeyMaterial, WeakKey};
 pub use live::{Live, LiveSection};
-pub use load::{Loaded, Shown, load, load_text, show};
+pub use load::{Loaded, Shown, load, load_text};
 pub use mistake::{Mistake, Mistakes, Origin, Place, Wrong};
 pub use rate::{Rate, Throttle};
 pub use reader::Reader;
@@ -59,4 +60,5 @@ pub use secret_file::{FileFault, TextFault};
 pub use secrets::{FoundSecret, SecretError, SecretOrigin, SecretSource, Secrets};
 pub use section::{KeyOutline, Section, SectionOutline, Settings};
 pub use size::Size;
+pub use survey::survey;
 pub use value::{FromSetting, Raw, Unfit, quoted};

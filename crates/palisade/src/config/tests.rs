@@ -242,12 +242,26 @@ fn strange_names_cannot_upset_the_terminal() {
 fn show_names_every_setting_with_its_origin_and_redacts_secrets() {
     let environment = Environment::from_pairs([("ORDERDESK__LIMITS__SIGN_UP", "off")]);
     let secrets = Secrets::of(&Environment::from_pairs([("API_KEY", "s3cr3t")]));
-    let mut loaded = read_with("[limits]\n\nconnections = 7", &environment).expect("settings");
     let key = secrets.require("API_KEY").expect("the key");
 
-    loaded.record_secret("API_KEY", &key.origin);
+    let loaded = read_with("[limits]\n\nconnections = 7", &environment);
+    let (shown, mistakes) = survey(loaded, &[("API_KEY", key.origin)], Vec::new());
 
-    insta::assert_snapshot!(loaded.show());
+    insta::assert_snapshot!(shown);
+    assert!(mistakes.is_ok());
+}
+
+#[test]
+fn what_is_right_is_shown_beside_every_mistake() {
+    let loaded = read("[limits]\nconnections = 'many'\nmigrate = false\nx = 1");
+
+    let (shown, mistakes) = survey(loaded, &[], Vec::new());
+
+    assert_eq!(mistakes.expect_err("two").all().len(), 2);
+    assert!(shown.contains("limits.migrate = false   # orderdesk.toml:3\n"), "{shown}");
+    assert!(!shown.contains("limits.connections"), "{shown}");
+    let (shown, _) = survey(read("[limits]\nconnections = = 7\nmigrate = false"), &[], Vec::new());
+    assert_eq!(shown, "", "the broken line could have been about anything");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::checking::{Explained, OwnChecks, check, explained};
 use super::command_line::{CheckOptions, Command, CommandLine, usage};
 use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
-use crate::config::{self, Environment, Mistakes};
+use crate::check::{Finding, Refused, SecretReader, mistakes};
+use crate::config::{self, Environment, Loaded, Mistake, Mistakes, Secrets};
 use crate::http::{InheritedSockets, Introduction};
 use crate::process::Needs;
 use crate::secret::redacted;
@@ -133,12 +134,12 @@ impl Program {
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> Result<(), Failed> {
         let environment = Environment::of_process();
-        let loaded = config::load::<C>(file, &environment)?;
+        let (loaded, mut found) = read::<C>(file, &environment).map_err(StartError::Refused)?;
         let settings = loaded.settings();
         let needs = needs(settings, &environment).map_err(StartError::Service)?;
         let needs = needs.and(files_of(file, &environment));
-        let findings = own.judge(settings, &environment).findings;
-        let prepared = Prepared::checked(self, &loaded, Reach::AsSet, findings)?.needs(needs);
+        found.extend(own.judge(settings, &environment).findings);
+        let prepared = Prepared::checked(self, &loaded, Reach::AsSet, found)?.needs(needs);
         let settings = loaded.into_settings();
         let public_url = prepared.public_url();
         let inherited = InheritedSockets::take(&environment);
@@ -180,6 +181,27 @@ impl Program {
     }
 }
 
+/// Reads the settings, and looks for every secret that the service cannot do without; what is
+/// wrong with either is told in one run.
+fn read<C: ServiceSettings>(
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<(Loaded<C>, Vec<Finding>), Refused> {
+    let mut reader = SecretReader::new(Secrets::of(environment));
+    for name in C::SECRETS {
+        // Only what is wrong with it: the service reads it itself.
+        reader.text(name);
+    }
+    let mut found = reader.finish().0;
+    match config::load::<C>(file, environment) {
+        Ok(loaded) => Ok((loaded, found)),
+        Err(wrong) => {
+            found.splice(0..0, mistakes(&wrong));
+            Refused::unless_clear(None, found)
+        }
+    }
+}
+
 /// Returns the files that every service reads: its settings, and its secrets by every way that
 /// [`Secrets::of`](crate::config::Secrets::of) knows.
 fn files_of(settings: Option<&Path>, environment: &Environment) -> Needs {
@@ -191,7 +213,18 @@ fn files_of(settings: Option<&Path>, environment: &Environment) -> Needs {
 }
 
 fn show_settings<C: ServiceSettings>(file: Option<&Path>) -> Result<(), Failed> {
-    print(&config::load::<C>(file, &Environment::of_process())?.show())
+    let environment = Environment::of_process();
+    let sources = Secrets::of(&environment);
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    for name in C::SECRETS {
+        match sources.find(name) {
+            Ok(secret) => found.extend(secret.map(|secret| (*name, secret.origin))),
+            Err(error) => wrong.push(Mistake::of_secret(name, error)),
+        }
+    }
+    let (shown, mistakes) = config::survey(config::load::<C>(file, &environment), &found, wrong);
+    print(&shown)?;
+    Ok(mistakes?)
 }
 
 /// Writes to standard output; whoever closed it early has read enough.
@@ -228,6 +261,28 @@ pub fn in_full(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    crate::service_settings! {
+        /// Everything that can be set.
+        struct Needy in "NEEDY" with secrets ["SMTP_PASSWORD", "MAP_KEY", "SEAL"] {}
+    }
+
+    #[test]
+    fn every_secret_that_is_missing_or_wrong_is_told_at_once_and_beside_the_settings() {
+        let environment = Environment::from_pairs([
+            ("MAP_KEY", "s3cr3t"),
+            ("SEAL", ""),
+            ("NEEDY__RATE__PER_IP", "often"),
+        ]);
+
+        let said = read::<Needy>(None, &environment).map(drop).unwrap_err().to_string();
+
+        assert_eq!(said.lines().count(), 4, "{said}");
+        for expected in ["NEEDY__RATE__PER_IP", "secret SMTP_PASSWORD is missing", "SEAL: it is"] {
+            assert!(said.contains(expected), "{expected}\n{said}");
+        }
+        assert!(!said.contains("s3cr3t"), "{said}");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write: {0}")]

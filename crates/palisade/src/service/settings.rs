@@ -78,6 +78,10 @@ impl Basics {
 /// [`service_settings!`](crate::service_settings) makes them; write it by hand where a service
 /// has a section of its own in the place of one of these.
 pub trait ServiceSettings: Settings {
+    /// The secrets without which the service does not start: [`Program`](super::Program) looks
+    /// for them together with the settings, so that one run tells what is wrong with either.
+    const SECRETS: &'static [&'static str] = &[];
+
     /// Returns what the service is assembled from.
     fn basics(&self) -> Basics;
 }
@@ -87,8 +91,8 @@ pub trait ServiceSettings: Settings {
 /// The sections that come by themselves are `server`, `tls`, `limits`, `rate`, `log`, `sandbox`,
 /// `check` and `shutdown`; `rate`, `log` and `shutdown` can change while the service runs
 /// ([`Live`](crate::config::Live)), the others with the next start. The text behind `in` is the
-/// word that begins every variable, as in
-/// [`settings_of!`](crate::settings_of).
+/// word that begins every variable, as in [`settings_of!`](crate::settings_of). Behind it may
+/// stand what the service cannot do without: `with secrets ["SMTP_PASSWORD"]`.
 ///
 /// ```
 /// use palisade::config::{Environment, Size, load};
@@ -118,7 +122,9 @@ pub trait ServiceSettings: Settings {
 macro_rules! service_settings {
     (
         $(#[doc = $about:literal])*
-        $visibility:vis struct $name:ident in $prefix:literal {
+        $visibility:vis struct $name:ident in $prefix:literal
+        $(with secrets [$($secret:literal),* $(,)?])?
+        {
             $(
                 $(#[doc = $section_about:literal])*
                 $section_visibility:vis $section:ident: $kind:ty
@@ -152,6 +158,8 @@ macro_rules! service_settings {
         }
 
         impl $crate::service::ServiceSettings for $name {
+            $( const SECRETS: &'static [&'static str] = &[$($secret),*]; )?
+
             fn basics(&self) -> $crate::service::Basics {
                 $crate::service::Basics {
                     server: self.server.clone(),
