@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::bounds;
 use super::mistake::{Mistake, Origin, Place, Wrong};
 use super::nearest::nearest;
 use super::reader::Entry;
@@ -14,6 +15,9 @@ use super::{Environment, Raw, SectionOutline, quoted};
 /// Names under which secrets are known everywhere, with or without a section.
 const SECRET_NAMES: [&str; 5] =
     ["database_url", "api_key", "secret_key", "api_key_previous", "secret_key_previous"];
+
+/// Most broken lines that are told: beyond that it is another kind of file.
+const MOST_BROKEN: usize = 1000;
 
 /// Most characters of an unknown name that a message repeats.
 const MOST_SHOWN: usize = 80;
@@ -31,8 +35,12 @@ pub(super) struct Layer {
 
 /// Reads `text` as TOML; `path` is only named in messages.
 pub(super) fn read_toml(path: &Path, text: &str, outline: &[SectionOutline]) -> Layer {
-    let (table, errors) = DeTable::parse_recoverable(text);
     let mut document = Document { path, lines: Lines::of(text), outline, layer: Layer::default() };
+    if let Err((at, wrong)) = bounds::check(text) {
+        document.complain(document.lines.at(at), wrong);
+        return document.layer;
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
     document.take_sections(table.get_ref());
     let mut broken = BTreeMap::new();
     for error in &errors {
@@ -40,7 +48,7 @@ pub(super) fn read_toml(path: &Path, text: &str, outline: &[SectionOutline]) -> 
         broken.entry(line).or_insert_with(|| error.message());
     }
     document.forget_what_is_unsure(text, &broken);
-    for (line, message) in broken {
+    for (line, message) in broken.into_iter().take(MOST_BROKEN) {
         document.complain(line, Wrong::Syntax(message.to_owned()));
     }
     document.layer

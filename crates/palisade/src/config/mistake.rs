@@ -77,6 +77,18 @@ pub enum Wrong {
         /// The most bytes that are read.
         most: u64,
     },
+    /// Something is nested deeper than any setting; nothing of the file was read.
+    #[error("this is nested deeper than {deepest} levels")]
+    TooDeep {
+        /// The most levels that are read.
+        deepest: usize,
+    },
+    /// There are more keys than any honest settings file has; nothing of the file was read.
+    #[error("the settings file has more than {most} keys")]
+    TooManyKeys {
+        /// The most keys that are read.
+        most: usize,
+    },
     /// The file or the variable does not hold text.
     #[error("this is not UTF-8")]
     NotUtf8,
@@ -208,7 +220,13 @@ impl Mistakes {
     pub(super) fn beside(mut right: Vec<Shown>, mut all: Vec<Mistake>) -> Self {
         all.sort_by(|left, right| left.place.cmp(&right.place));
         let is_unread = |mistake: &Mistake| {
-            matches!(mistake.place, Place::File(_)) || matches!(mistake.wrong, Wrong::Syntax(_))
+            let is_broken = |wrong: &Wrong| {
+                matches!(
+                    wrong,
+                    Wrong::Syntax(_) | Wrong::TooDeep { .. } | Wrong::TooManyKeys { .. }
+                )
+            };
+            matches!(mistake.place, Place::File(_)) || is_broken(&mistake.wrong)
         };
         if all.iter().any(is_unread) {
             right.clear();

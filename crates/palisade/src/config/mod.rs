@@ -17,6 +17,7 @@
 //! leaves out what a setting means: that belongs to the code that declares the section.
 
 mod arguments;
+mod bounds;
 mod choice;
 mod document;
 mod environment;
@@ -42,6 +43,8 @@ mod span;
 mod survey;
 mod value;
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod tests;
 

@@ -310,27 +310,6 @@ fn a_file_that_is_missing_too_large_binary_or_no_file_is_refused() {
     assert_eq!(loaded.into_settings().limits.connections, 7);
 }
 
-#[test]
-fn deep_nesting_and_a_file_full_of_mistakes_are_refused_on_a_small_stack() {
-    let attacks = [
-        format!("x = {}", "[".repeat(100_000)),
-        "[".repeat(100_000),
-        format!("x = {}", "{a=".repeat(100_000)),
-        format!("{}a = 1", "a.".repeat(100_000)),
-        format!("[{}a]", "a.".repeat(100_000)),
-        format!("[{0}a]\n{0}a = {1}", "a.".repeat(75), "{a=[".repeat(39)),
-        "]\n".repeat(100_000),
-        format!("[server]\n{}", (0..50_000).map(|n| format!("k{n} = 1\n")).collect::<String>()),
-    ];
-    let refuse_all = move || {
-        for text in attacks {
-            assert!(mistakes_of(&text).lines().count() <= 101);
-        }
-    };
-    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(refuse_all);
-    thread.expect("a thread").join().expect("no panic and no overflow");
-}
-
 fn is_read_back<T: FromSetting + PartialEq + std::fmt::Debug>(
     value: T,
 ) -> Result<(), TestCaseError> {
@@ -352,18 +331,6 @@ where
 }
 
 proptest! {
-    #[test]
-    fn no_file_makes_it_panic(text in ".*") {
-        drop(read(&text));
-    }
-
-    #[test]
-    fn no_file_that_looks_like_settings_makes_it_panic(
-        text in "(\\[{0,2}(server|tls|limits|api)\\]{0,2}\n?|(listen|mode|body_bytes|secret|a\\.b) ?= ?|['\"0-9tfx:/.,{}\\[\\]-]{1,6}|true|inf|\n){0,40}"
-    ) {
-        drop(read(&text));
-    }
-
     #[test]
     fn no_variable_makes_it_panic(name in "[A-Z_]{0,20}", value in "[^\0]*") {
         let named = [(format!("ORDERDESK__{name}"), value.clone()), ("ORDERDESK__TLS__MODE".into(), value)];

@@ -158,7 +158,7 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 18] = [
+const CONFINED: [Confined; 20] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
@@ -174,6 +174,8 @@ const CONFINED: [Confined; 18] = [
     Confined { word: "landlock::", to: &["palisade/src/process/"] },
     Confined { word: "seccompiler::", to: &["palisade/src/process/"] },
     Confined { word: "libc::", to: &["palisade/src/process/system_calls/"] },
+    Confined { word: "toml::", to: &["palisade/src/config/"] },
+    Confined { word: "toml_parser", to: &["palisade/src/config/"] },
     Confined { word: "std::env", to: &["palisade/src/config/"] },
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
     Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
