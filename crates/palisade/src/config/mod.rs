@@ -35,6 +35,7 @@ mod rate;
 mod reader;
 mod reload;
 mod secret_file;
+mod secret_path;
 mod secrets;
 mod section;
 mod size;
@@ -45,6 +46,8 @@ mod value;
 
 #[cfg(test)]
 mod bounds_tests;
+#[cfg(test)]
+mod secret_path_tests;
 #[cfg(test)]
 mod tests;
 

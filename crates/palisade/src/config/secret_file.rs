@@ -1,8 +1,8 @@
 //! A secret in a file: read only if nobody else could have read or written it.
 //!
 //! The file is opened once and everything is judged on what was opened, so that nobody can
-//! change the answer between the question and the reading. Links are followed: service
-//! managers mount secrets through them.
+//! change the answer between the question and the reading. Links are followed where nobody else
+//! could have turned them ([`secret_path`](super::secret_path)).
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::file::open_without_waiting;
+use super::secret_path::{self, Arrival, is_trusted, us};
 use crate::secret::Secret;
 
 /// Most bytes of a secret. A PEM chain of ten certificates fits.
@@ -22,13 +22,20 @@ const MOST_BYTES: usize = 64 * 1024;
 pub(super) enum Access {
     /// Nobody.
     OwnerOnly,
-    /// Its group may read: systemd makes credentials 0400 or 0440.
+    /// Its group may read: systemd makes credentials 0400 or 0440, Kubernetes 0440 for `fsGroup`.
     GroupReads,
     /// Everybody may read: Kubernetes mounts secrets 0644 unless told otherwise.
     EverybodyReads,
 }
 
 impl Access {
+    /// Returns who may have access to a file that Kubernetes projects, if it is one: there root
+    /// owns all files, and a service that is not root reads them as the group of the pod
+    /// (`fsGroup`), which nobody else is in.
+    fn through(self, is_projected: bool) -> Self {
+        if is_projected && self == Self::OwnerOnly { Self::GroupReads } else { self }
+    }
+
     /// Returns the permission bits that must not be set.
     fn refused_bits(self) -> u32 {
         match self {
@@ -58,6 +65,40 @@ pub enum FileFault {
         /// The file.
         path: String,
     },
+    /// A link on the way to it is somebody else's.
+    #[error("the link {link} on the way to it belongs to user {owner}, who can turn it elsewhere")]
+    Link {
+        /// The link.
+        link: String,
+        /// The owner's user id.
+        owner: u32,
+    },
+    /// A folder that a link lies in or leads to is somebody else's.
+    #[error(
+        "a link on the way to it lies in {folder} or leads there, and that folder belongs to user \
+         {owner}, who can put another file there: name the file without the link, or keep it in a \
+         folder of the service's"
+    )]
+    FolderOwner {
+        /// The folder.
+        folder: String,
+        /// The owner's user id.
+        owner: u32,
+    },
+    /// A folder that a link lies in or leads to can be written to by others.
+    #[error(
+        "a link on the way to it lies in {folder} or leads there, and others can put another file \
+         there (mode {mode:04o}); close it with `chmod go-w {folder}`"
+    )]
+    FolderMode {
+        /// The folder.
+        folder: String,
+        /// The permission bits.
+        mode: u32,
+    },
+    /// The links lead in a circle, or nowhere soon.
+    #[error("too many links are on the way to it")]
+    Links,
     /// Others than its owner may open it.
     #[error(
         "it is open to others (mode {mode:04o}); close it with `chmod 600 {path}`, and replace \
@@ -93,13 +134,11 @@ pub enum TextFault {
 
 /// Reads the secret; `None` if there is no such file.
 pub(super) fn read(path: &Path, access: Access) -> Result<Option<Secret<String>>, FileFault> {
-    let mut file = match open_without_waiting(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(FileFault::Unreadable(error)),
+    let Some(Arrival { mut file, is_projected }) = secret_path::open(path)? else {
+        return Ok(None);
     };
     let metadata = file.metadata().map_err(FileFault::Unreadable)?;
-    judge_file(path, &metadata, access)?;
+    judge_file(path, &metadata, access.through(is_projected && metadata.uid() == 0))?;
 
     // One buffer of fixed size: growing would leave copies behind that nobody wipes.
     let mut buffer = Zeroizing::new(vec![0; MOST_BYTES + 1]);
@@ -128,9 +167,9 @@ fn judge_file(path: &Path, metadata: &Metadata, access: Access) -> Result<(), Fi
         return Err(FileFault::NotRegular);
     }
     let shown_path = || path.display().to_string();
-    let (owner, us) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != us && owner != 0 {
-        return Err(FileFault::Owner { owner, expected: us, path: shown_path() });
+    let owner = metadata.uid();
+    if !is_trusted(owner) {
+        return Err(FileFault::Owner { owner, expected: us(), path: shown_path() });
     }
     let mode = metadata.mode() & 0o7777;
     if mode & access.refused_bits() != 0 {
