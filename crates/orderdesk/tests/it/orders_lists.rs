@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Caller, TestService, order_body, text};
+use crate::support::{Caller, PASSWORD, TestService, order_body, text};
 use crate::support_orders::assert_problem;
 
 #[tokio::test]
@@ -25,6 +25,24 @@ async fn a_list_is_read_page_by_page_newest_first_and_each_order_once() {
         assert_eq!((found, count), (newest_first.clone(), pages), "{limit}");
     }
     assert_eq!(read_all(&machine, "/orders?limit=20").await, (newest_first, 3));
+}
+
+#[tokio::test]
+async fn what_was_signed_for_another_purpose_is_no_cursor() {
+    let app = TestService::start().await;
+    let ada = app.customer("ada").await;
+    for _ in 0..2 {
+        ada.places_order("1.00").await;
+    }
+    let session = app.sign_in("ada", PASSWORD).await.json();
+    let page = ada.get("/orders?limit=1").send().await.json();
+    let ask = async |cursor: &str| {
+        ada.get(&format!("/orders?limit=1&cursor={cursor}")).send().await.status()
+    };
+
+    assert_eq!(ask(text(&page, "next_cursor")).await, 200);
+    assert_eq!(ask(text(&session, "device_token")).await, 400);
+    assert_eq!(ask(text(&session, "token")).await, 400);
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use palisade::crypto::{KeyRing, Purpose, random_bytes};
+use palisade::secret::Secret;
+
 /// The modules from the lowest to the highest: each may use only those before it.
 const LAYERS: [&str; 16] = [
     // Values.
@@ -266,6 +269,37 @@ fn accounts_know_nothing_of_orders() {
         .map(|source| source.path.display().to_string())
         .collect::<Vec<_>>();
     assert!(upward.is_empty(), "features talk downwards only: {upward:?}");
+}
+
+/// Returns the name of every purpose for which a key is derived.
+fn purposes() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for source in library().iter().chain(&orderdesk()) {
+        for behind in source.without_tests().split("Purpose::new(\"").skip(1) {
+            let (name, _) = behind.split_once('"').unwrap();
+            names.push(&*name.to_owned().leak());
+        }
+    }
+    names
+}
+
+#[test]
+fn what_is_made_for_one_purpose_in_use_verifies_for_no_other() {
+    let ring = KeyRing::new(&Secret::new(random_bytes::<32>().to_vec()), None).unwrap();
+    let purposes = purposes();
+    assert!(purposes.len() >= 2, "the purposes were not found: {purposes:?}");
+
+    for (place, made_for) in purposes.iter().enumerate() {
+        let text = ring.signer(Purpose::new(made_for)).sign(b"x");
+        let key = ring.derive(Purpose::new(made_for));
+        for (other_place, other) in purposes.iter().enumerate() {
+            let is_same = place == other_place;
+            let verified = ring.signer(Purpose::new(other)).verify(&text).is_some();
+            assert_eq!(verified, is_same, "{made_for:?} as {other:?}");
+            let is_same_key = key.matches(ring.derive(Purpose::new(other)).expose());
+            assert_eq!(is_same_key, is_same, "{made_for:?} and {other:?} share a key");
+        }
+    }
 }
 
 #[test]
