@@ -91,6 +91,9 @@ enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum SecretCommand {
     /// Print one good value for `API_KEY` or `SECRET_KEY`
+    ///
+    /// 32 random bytes in base64url. Make one for each: the two must differ. To keep one in a file
+    /// that is closed to others from the start: `(umask 077; orderdesk secret new > FILE)`
     New,
 }
 

@@ -87,6 +87,22 @@ async fn a_refusal_ends_with_1_and_is_told_on_standard_error_only() {
 }
 
 #[tokio::test]
+async fn new_secrets_are_good_for_every_key_and_the_help_says_how_to_keep_them() {
+    let make = async || run(&["secret", "new"]).await.assert_code(0).stdout.trim_end().to_owned();
+    let (api_key, secret_key, previous) = (make().await, make().await, make().await);
+    let setup = Setup::default()
+        .variable("API_KEY", &api_key)
+        .variable("SECRET_KEY", &secret_key)
+        .variable("SECRET_KEY_PREVIOUS", &previous);
+
+    let app = setup.start().await;
+    let help = run(&["secret", "new", "--help"]).await.assert_code(0).stdout.clone();
+
+    app.bearer(&api_key).get("/users").send().await.assert_status(200);
+    assert!(help.contains("umask 077; orderdesk secret new > FILE"), "{help}");
+}
+
+#[tokio::test]
 async fn every_new_secret_is_another_32_random_bytes() {
     let (one, other) = (run(&["secret", "new"]).await, run(&["secret", "new"]).await);
 
