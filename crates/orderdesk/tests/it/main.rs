@@ -28,6 +28,7 @@ mod edge_proxies;
 mod exposition;
 mod lockdown;
 mod log;
+mod manual;
 mod metrics;
 mod openapi;
 mod orders;

@@ -262,6 +262,37 @@ async fn a_credentials_directory_gives_every_secret() {
 }
 
 #[tokio::test]
+async fn a_mount_as_kubernetes_makes_it_gives_every_secret() {
+    let folder = Setup::default().folder();
+    let mount = folder.path().join("mount");
+    fs::create_dir_all(mount.join("..2026_11_23")).unwrap();
+    fs::set_permissions(&mount, fs::Permissions::from_mode(0o1777)).unwrap();
+    std::os::unix::fs::symlink("..2026_11_23", mount.join("..data")).unwrap();
+    let database = format!("sqlite://{}", folder.database().display());
+    for (name, value) in
+        [("DATABASE_URL", database.as_str()), ("API_KEY", API_KEY), ("SECRET_KEY", SECRET_KEY)]
+    {
+        write_secret(&folder, &format!("mount/..2026_11_23/{name}"), value, 0o440);
+        std::os::unix::fs::symlink(format!("..data/{name}"), mount.join(name)).unwrap();
+    }
+    let serve = || {
+        orderdesk()
+            .args(["serve"])
+            .dir(folder.path())
+            .env("CREDENTIALS_DIRECTORY", &mount)
+            .env("ORDERDESK__SERVER__LISTEN", "127.0.0.1:0")
+            .env("ORDERDESK__SERVER__ADMIN_LISTEN", "127.0.0.1:0")
+    };
+
+    serve().start().await;
+
+    // Anybody could now turn the links.
+    fs::set_permissions(&mount, fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = serve().run().await;
+    assert!(refused.assert_code(1).stderr.contains("chmod go-w"), "{}", refused.stderr);
+}
+
+#[tokio::test]
 async fn two_sources_of_one_secret_are_refused() {
     let folder = Setup::default().folder();
     let file = write_secret(&folder, "API_KEY", API_KEY, 0o600);

@@ -47,6 +47,8 @@ mod value;
 #[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]
+mod reload_tests;
+#[cfg(test)]
 mod secret_path_tests;
 #[cfg(test)]
 mod tests;
