@@ -40,7 +40,7 @@ async fn the_limit_of_every_route_changes_while_the_service_runs() {
     assert_eq!(read["changed"], 1);
     assert_eq!([ask().await, ask().await], [200, 429]);
     let told = line(&app, "a setting was changed");
-    assert_eq!(told["setting"], "rate.per_ip");
+    assert_eq!((&told["section"], &told["key"]), (&"rate".into(), &"per_ip".into()));
     assert_eq!((&told["old"], &told["new"]), (&"\"off\"".into(), &"\"1/h\"".into()));
     assert!(told["origin"].as_str().unwrap().ends_with("orderdesk.toml:2"), "{told}");
 }
@@ -69,7 +69,7 @@ async fn a_fixed_setting_stays_and_is_named_until_a_restart() {
     reload(&app, "[limits]\nbody_bytes = 200\n[accounts]\nsign_up = \"closed\"\n").await;
 
     let told = line(&app, "a changed setting needs a restart");
-    assert_eq!(told["setting"], "limits.body_bytes");
+    assert_eq!((&told["section"], &told["key"]), (&"limits".into(), &"body_bytes".into()));
     assert!(told["origin"].as_str().unwrap().ends_with("orderdesk.toml:2"), "{told}");
     let detail = ready(&app).await["detail"].clone();
     let expected = "A restart is needed for a change of limits.body_bytes, accounts.sign_up.";
@@ -90,7 +90,9 @@ async fn with_any_mistake_every_old_value_stays_and_ready_says_where_it_is() {
 
     let said = app.service.stderr();
     assert_eq!(said.matches("a setting is wrong").count(), 2, "{said}");
-    for expected in ["orderdesk.toml:3: rate.per_ip: expected", "orderdesk.toml:4: unknown"] {
+    for expected in
+        ["orderdesk.toml:3", "rate.per_ip: expected", "orderdesk.toml:4", "unknown section [limit]"]
+    {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
     let answer = ready(&app).await;

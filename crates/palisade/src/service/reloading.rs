@@ -10,7 +10,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Change, Mistakes, Reloader};
+use crate::config::{Change, Mistake, Mistakes, Reloader};
 use crate::http::health::Notices;
 use crate::telemetry::metrics::{Counters, Gauge, MetricError, Metrics};
 
@@ -96,9 +96,8 @@ impl Reloading {
             let sentence = format!("A restart is needed for a change of {}.", listed(keys));
             self.notices.post(RESTART, &sentence);
         }
-        for change @ Change { old, new, origin, .. } in need_restart {
-            let setting = name(change);
-            tracing::warn!(%setting, %old, %new, %origin, "a changed setting needs a restart");
+        for Change { section, key, old, new, origin } in need_restart {
+            tracing::warn!(section, key, %old, %new, %origin, "a changed setting needs a restart");
         }
         let waiting = need_restart.len();
         tracing::info!(changed, waiting, "the settings were read again");
@@ -113,8 +112,8 @@ impl Reloading {
             listed(places)
         );
         self.notices.post(SETTINGS, &sentence);
-        for mistake in mistakes.all().iter().take(MOST_IN_THE_LOG) {
-            tracing::error!(%mistake, "a setting is wrong");
+        for Mistake { place, wrong: error } in mistakes.all().iter().take(MOST_IN_THE_LOG) {
+            tracing::error!(%place, %error, "a setting is wrong");
         }
         let mistakes = mistakes.all().len();
         tracing::error!(mistakes, "the settings stay as they were");
@@ -151,9 +150,8 @@ fn read_and_apply(reloader: &Reloader) -> Result<Read, Mistakes> {
 }
 
 fn tell(changes: &[Change]) {
-    for change @ Change { old, new, origin, .. } in changes {
-        let setting = name(change);
-        tracing::info!(%setting, %old, %new, %origin, "a setting was changed");
+    for Change { section, key, old, new, origin } in changes {
+        tracing::info!(section, key, %old, %new, %origin, "a setting was changed");
     }
 }
 
