@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Level, Rule};
+use crate::secret::redacted;
 
 /// Most characters of what was found: some of it was written by whoever answers.
 const MOST_SHOWN: usize = 600;
@@ -61,8 +62,10 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Escapes what is no letter of a line: controls, and the marks that turn the direction of text.
+/// Takes out the secrets that are known, and escapes what is no letter of a line: controls, and the
+/// marks that turn the direction of text.
 fn one_line(text: &str) -> String {
+    let text = redacted(text);
     let mut out = String::with_capacity(text.len());
     for (count, character) in text.chars().enumerate() {
         if count == MOST_SHOWN {
@@ -84,4 +87,31 @@ fn is_unsafe(character: char) -> bool {
             character,
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::library_rules;
+    use crate::secret::{Secret, register};
+
+    #[test]
+    fn no_secret_that_is_known_and_no_trick_reaches_the_words() {
+        let secret = Secret::new("a-key-that-nobody-must-see".to_owned());
+        register(&secret).unwrap();
+        let rule = library_rules().next().unwrap();
+
+        let told = format!("\u{1b}[31m{}\u{202e}\n", secret.expose());
+        let finding = Finding::new(rule, &told).mended_by(&told);
+
+        for words in [finding.what(), finding.mend()] {
+            assert_eq!(words, "\\u{1b}[31m[redacted]\\u{202e}\\u{a}");
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        let rule = library_rules().next().unwrap();
+        assert_eq!(Finding::new(rule, "x".repeat(5000)).what().chars().count(), MOST_SHOWN + 1);
+    }
 }

@@ -8,7 +8,7 @@
 //! 2. What stops a start is the same finding with the same number: [`Deployment::clear`] is what
 //!    `serve` asks before it binds.
 //! 3. A finding is silenced only by its number and with a reason, and is shown all the same.
-//! 4. Nothing here writes, and nothing here shows a secret.
+//! 4. Nothing here writes, and nothing here shows a secret: what is known to be one is taken out.
 //!
 //! A service puts its check together from these parts and adds rules of its own with
 //! [`rules!`](crate::rules). It leaves out what only another machine can see, except where it is
@@ -49,7 +49,7 @@ pub use finding::Finding;
 pub use limits::{passwords, sessions};
 pub use live::{Trust, live};
 pub use manual::{explain, manual};
-pub use process::process;
+pub use process::{lockdown, process};
 pub use report::{Check, Report};
 pub use rule::{Level, Rule, Tag};
 pub use secrets::{Key, MISSING_SECRET, SecretReader};

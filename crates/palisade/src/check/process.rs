@@ -4,7 +4,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 use super::owners::this_user;
-use crate::process::{Sandbox, SandboxSection};
+use crate::process::{Measure, Needs, Outcome, Sandbox, SandboxSection, lock_down};
 
 crate::rules! {
     /// The process.
@@ -25,12 +25,20 @@ crate::rules! {
               files, new privileges.",
         mend: "Set sandbox.mode = \"best-effort\" or \"enforce\".",
     }
-    /// What took effect is only known when it runs.
+    /// A start is not refused if something does not take effect.
     BEST_EFFORT = "PAL703", Note, Process {
         title: "The process locks itself down as far as the machine allows.",
-        why: "What took effect stands in the log at the start, and nothing stops the service if \
-              something did not.",
-        mend: "Set sandbox.mode = \"enforce\" once the log says that everything takes effect here.",
+        why: "Nothing stops the service if something does not take effect, here or on the next \
+              machine.",
+        mend: "Set sandbox.mode = \"enforce\" where everything takes effect.",
+    }
+    /// The start will be refused.
+    NOT_TO_BE_HAD = "PAL704", Error, Process {
+        title: "sandbox.mode = \"enforce\" demands what cannot be had here.",
+        why: "The service does not start. An older kernel or a container may forbid it, or root \
+              was not told to give itself up.",
+        mend: "Start it where everything can be had, as an account of its own; or set \
+               sandbox.mode = \"best-effort\".",
     }
     /// A crash writes memory to the disk.
     CORE_FILES = "PAL705", Warning, Process {
@@ -45,39 +53,44 @@ crate::rules! {
 /// the check is started as that user.
 pub fn process(sandbox: &SandboxSection) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if this_user() == 0 {
+    if this_user() == 0 && sandbox.user.is_none() {
         findings.push(Finding::new(&ROOT, "the user of this process is root"));
     }
-    findings.extend(lockdown(sandbox.mode));
+    if sandbox.mode == Sandbox::Off {
+        findings.push(Finding::new(&NOT_LOCKED_DOWN, "sandbox.mode = \"off\""));
+    }
     findings.extend(core_files(sandbox.mode));
     findings
 }
 
-/// Judges the mode that is set against what this kernel offers. The service's own report of what
-/// took effect ([`crate::process::Report`]) stands in its log; a filter that a container forbids
-/// is only known there.
-fn lockdown(mode: Sandbox) -> Option<Finding> {
-    match mode {
-        Sandbox::Off => Some(Finding::new(&NOT_LOCKED_DOWN, "sandbox.mode = \"off\"")),
-        Sandbox::BestEffort => {
-            let what = format_args!("sandbox.mode = \"best-effort\"; {}", offered());
-            Some(Finding::new(&BEST_EFFORT, what))
-        }
-        Sandbox::Enforce => None,
+/// Locks this very process down, for good, to tell what takes effect on this machine: call it
+/// last, and where there are no other threads.
+///
+/// What is written to open files, such as standard output, still is. `sandbox.user` is left out,
+/// because the account may not be allowed to print.
+pub fn lockdown(sandbox: &SandboxSection) -> Option<Finding> {
+    if sandbox.mode == Sandbox::Off {
+        return None;
     }
+    let report = lock_down(Sandbox::BestEffort, None, &Needs::new()).ok()?;
+    // Whoever becomes somebody else is not root for long.
+    let is_lacking =
+        |outcome: &&Outcome| outcome.measure != Measure::User || sandbox.user.is_none();
+    let missing: Vec<_> = report.missing().filter(is_lacking).map(Outcome::to_string).collect();
+    judge_lockdown(sandbox.mode, &missing.join(", "))
 }
 
-/// Says what the kernel offers, as far as it tells.
-fn offered() -> String {
-    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").ok();
-    let landlock = match modules.as_deref() {
-        Some(list) if list.trim().split(',').any(|module| module == "landlock") => "yes",
-        Some(_) => "no",
-        None => "unknown",
-    };
-    let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail");
-    let seccomp = if actions.is_ok() { "yes" } else { "unknown" };
-    format!("this kernel says of Landlock: {landlock}, of seccomp filters: {seccomp}")
+fn judge_lockdown(mode: Sandbox, missing: &str) -> Option<Finding> {
+    match (mode, missing) {
+        (Sandbox::Off, _) | (Sandbox::Enforce, "") => None,
+        (Sandbox::Enforce, missing) => Some(Finding::new(&NOT_TO_BE_HAD, missing)),
+        (Sandbox::BestEffort, "") => {
+            Some(Finding::new(&BEST_EFFORT, "everything takes effect here"))
+        }
+        (Sandbox::BestEffort, missing) => {
+            Some(Finding::new(&BEST_EFFORT, format_args!("not in effect here: {missing}")))
+        }
+    }
 }
 
 /// A process that cannot be dumped leaves no core file, whatever the pattern is.
@@ -99,6 +112,21 @@ fn judge_core_files(mode: Sandbox, pattern: &str, most_bytes: Option<u64>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_an_error_only_where_it_is_demanded() {
+        let judge = |mode, missing| {
+            let found = judge_lockdown(mode, missing)?;
+            Some((found.rule().id, found.what().to_owned()))
+        };
+
+        let demanded = judge(Sandbox::Enforce, "files (no Landlock)");
+        assert_eq!(demanded, Some(("PAL704", "files (no Landlock)".to_owned())));
+        let wished = judge(Sandbox::BestEffort, "files (no Landlock)");
+        assert_eq!(wished.unwrap().1, "not in effect here: files (no Landlock)");
+        assert_eq!(judge(Sandbox::BestEffort, "").unwrap().0, "PAL703");
+        assert_eq!(judge(Sandbox::Enforce, ""), None);
+    }
 
     #[test]
     fn a_crash_that_writes_memory_somewhere_is_found_unless_the_process_forbids_it() {

@@ -7,7 +7,7 @@ use super::command_line::CheckOptions;
 use super::{Basics, Program, Reach, ServiceSettings};
 use crate::check::{
     Check, CheckSection, Finding, Paths, Report, Rule, Tag, Trust, catalogue, clock, explain,
-    files, live, manual, mistakes, shown,
+    files, live, lockdown, manual, mistakes, shown,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Environment, Loaded, Mistakes, Settings};
@@ -40,6 +40,9 @@ pub struct CheckRequest<'a> {
 impl Program {
     /// Checks a deployment: `basics` are the settings that every service has, `loaded` all of
     /// them, `own` what the service adds, and `rules` those of its own.
+    ///
+    /// It ends by locking this process down for good, to tell what takes effect here: print the
+    /// report, and end.
     pub fn check<C: Settings>(
         self,
         request: CheckRequest<'_>,
@@ -63,6 +66,8 @@ impl Program {
             request.file.into_iter().chain(certificate).chain(database).collect();
         check.add([Tag::Clock], clock(now, &dated));
         look(&mut check, request);
+        // Nothing that is looked at can be opened any more.
+        check.add([], lockdown(&basics.sandbox));
         check.report(&basics.check)
     }
 

@@ -80,6 +80,7 @@ PAL608 error !
 PAL701 warning
 PAL702 warning
 PAL703 note
+PAL704 error
 PAL705 warning
 PAL801 error
 PAL802 warning

@@ -29,6 +29,24 @@ async fn the_user_and_the_lockdown_are_told_as_they_are() {
     assert!(!open.stdout.contains("PAL703"), "{}", open.stdout);
 }
 
+/// The check tells before the start what the start will say.
+#[tokio::test]
+async fn what_cannot_be_enforced_here_is_found_exactly_where_the_start_is_refused() {
+    let enforced = || {
+        program()
+            .env("MINIMAL__SANDBOX__MODE", "enforce")
+            .env("MINIMAL__SERVER__LISTEN", "127.0.0.1:0")
+            .env("MINIMAL__SERVER__ADMIN_LISTEN", "127.0.0.1:0")
+    };
+
+    let checked = enforced().args(["check"]).run().await;
+    let started = enforced().try_start().await;
+
+    let is_found = checked.stdout.contains("PAL704 error [process]");
+    assert_eq!(is_found, started.is_err(), "{}\n{started:?}", checked.stdout);
+    checked.assert_code(i32::from(is_found));
+}
+
 #[tokio::test]
 async fn somebody_elses_service_is_looked_at_from_outside() {
     let service = program()
