@@ -26,7 +26,7 @@ struct Careless {
 
 impl FromRef<Careless> for Arc<Secret<String>> {
     fn from_ref(careless: &Careless) -> Self {
-        Arc::clone(&careless.key)
+        Self::clone(&careless.key)
     }
 }
 
@@ -44,11 +44,13 @@ async fn log(State(key): State<Arc<Secret<String>>>) -> Result<Json<Timestamp>, 
 }
 
 /// Panics with the key in its words.
+#[expect(clippy::panic, reason = "it is what is to be contained")]
 async fn panics(State(key): State<Arc<Secret<String>>>) -> Result<Json<Timestamp>, Problem> {
     panic!("cannot sign in with {}", key.expose())
 }
 
 /// Panics with the key in its words where nobody contains it.
+#[expect(clippy::panic, reason = "it is what is to be told without the key")]
 async fn panics_elsewhere(
     State(key): State<Arc<Secret<String>>>,
 ) -> Result<Json<Timestamp>, Problem> {

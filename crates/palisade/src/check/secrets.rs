@@ -35,8 +35,9 @@ crate::rules! {
     }
     /// Others can read or replace it.
     OPEN = "PAL204", Error, Secrets, stops the start {
-        title: "The file of a secret is open to others, or belongs to another user.",
-        why: "Somebody else may have read or replaced it.",
+        title: "The file of a secret, or the way to it, is open to others.",
+        why: "It belongs to another user, or others can open it or turn a link that leads to it: \
+              somebody else may have read or replaced it.",
         mend: "`chown` it to the service's user, `chmod 600` it, and replace the secret if \
                somebody may have read it.",
     }
@@ -273,10 +274,16 @@ fn refused(error: &SecretError) -> Finding {
     let rule = match error {
         SecretError::Missing(_) => &MISSING,
         SecretError::Twice { .. } => &TWICE,
-        SecretError::File { fault: FileFault::Owner { .. } | FileFault::Mode { .. }, .. } => &OPEN,
-        SecretError::File { fault: FileFault::Text(_), .. } | SecretError::Variable { .. } => {
-            &NOT_A_TEXT
-        }
+        SecretError::Variable { .. } => &NOT_A_TEXT,
+        SecretError::File { fault, .. } => match fault {
+            FileFault::Owner { .. }
+            | FileFault::Mode { .. }
+            | FileFault::Link { .. }
+            | FileFault::FolderOwner { .. }
+            | FileFault::FolderMode { .. } => &OPEN,
+            FileFault::Text(_) => &NOT_A_TEXT,
+            FileFault::Unreadable(_) | FileFault::NotRegular | FileFault::Links => &UNREADABLE,
+        },
         _ => &UNREADABLE,
     };
     Finding::new(rule, error)

@@ -23,7 +23,6 @@ use tokio::sync::oneshot;
 
 use super::phc::{Cost, PasswordHash};
 use super::{GivenPassword, Password, random_bytes};
-use crate::config::Reader;
 use crate::secret::Secret;
 use crate::telemetry::RequestScope;
 
@@ -57,7 +56,7 @@ pub struct HashSettings {
 
 crate::settings! {
     /// What hashing a password costs (argon2id, RFC 9106).
-    pub struct PasswordsSection in "passwords" checked by a_hash_is_dear_enough {
+    pub struct PasswordsSection in "passwords" {
         /// Memory of one hash in KiB. 19456 with 2 iterations is the least that OWASP ASVS 5.0,
         /// appendix C, accepts; weaker settings do not start.
         pub memory_kib: u32 = 19_456, in 12_288..=262_144;
@@ -69,15 +68,6 @@ crate::settings! {
         pub workers: usize = 0, in 0..=64;
         /// Sign-ins that may wait for a worker; a further one is answered 503 at once.
         pub queue: usize = 64, in 1..=4096;
-    }
-}
-
-fn a_hash_is_dear_enough(passwords: &PasswordsSection, reader: &mut Reader) {
-    if is_too_cheap(HashSettings::from(passwords).cost()) {
-        let has_few_passes = passwords.iterations < PasswordsSection::default().iterations;
-        let key = if has_few_passes { "iterations" } else { "memory_kib" };
-        let expected = "19456 KiB or more with 2 iterations, 12288 with 3, 47104 with 1";
-        reader.refuse("passwords", key, expected);
     }
 }
 

@@ -67,7 +67,7 @@ impl Events {
             Source::Library | Source::Service => shown::level(),
             Source::Other => shown::level().min(LevelFilter::WARN),
         };
-        metadata.is_event() && *metadata.level() <= level
+        !metadata.is_span() && *metadata.level() <= level
     }
 
     fn write(&self, event: &Event<'_>, buffers: &mut Buffers) {
