@@ -74,10 +74,9 @@ impl Program {
     /// cores is done there. What `own` finds is told by `check`, and stops the start where it is to.
     ///
     /// ```no_run
-    /// use palisade::check::OwnChecks;
     /// use palisade::http::Api;
     /// use palisade::process::Needs;
-    /// use palisade::service::{Offer, Program};
+    /// use palisade::service::{Offer, OwnChecks, Program};
     ///
     /// palisade::service_settings! {
     ///     /// Everything that can be set.
