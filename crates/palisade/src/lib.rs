@@ -132,9 +132,8 @@
 //!
 //! # What is not here yet
 //!
-//! PostgreSQL, background jobs, webhooks, file and system-call filters, API keys of
-//! accounts, second factors, idempotency keys and an audit log. Rate limits are counted in each
-//! process by itself.
+//! PostgreSQL, background jobs, webhooks, API keys of accounts, second factors, idempotency keys
+//! and an audit log. Rate limits are counted in each process by itself.
 
 pub mod auth;
 pub mod check;

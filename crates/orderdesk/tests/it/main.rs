@@ -26,6 +26,8 @@ mod edge_json;
 mod edge_limits;
 mod edge_proxies;
 mod exposition;
+mod leaks;
+mod leaks_drive;
 mod lockdown;
 mod log;
 mod manual;

@@ -160,6 +160,17 @@ impl Folder {
         defaults
     }
 
+    /// Returns the value of a secret that is given as a variable.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let defaults = self.environment();
+        let defaults = defaults.iter().map(|(known, value)| (*known, value.as_str()));
+        let said = self.setup.environment.iter();
+        let said = said.map(|(known, value)| (known.as_str(), value.as_str()));
+        let mut all = said.rev().chain(defaults);
+        let found = all.find(|(known, _)| *known == name);
+        found.unwrap_or_else(|| panic!("{name} is not given")).1.to_owned()
+    }
+
     /// Describes `user add`; its password still has to be given as input.
     pub(crate) fn user_add(&self, username: &str, role: &str) -> Program {
         let email = format!("{username}@example.com");
