@@ -52,6 +52,36 @@ static long reconnect(int client) {
     return connect(copy, (struct sockaddr *)&there, sizeof there);
 }
 
+/* A listener becomes a client by the first bytes it sends. */
+static long open_by_sending(void) {
+    struct sockaddr_in own, there = {.sin_family = AF_INET, .sin_port = htons(atoi(argument))};
+    there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int file = 3; file < 64; file++) {
+        int is_listening = 0;
+        socklen_t length = sizeof is_listening, size = sizeof own;
+        if (getsockopt(file, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length) == -1) continue;
+        if (!is_listening || getsockname(file, (struct sockaddr *)&own, &size) == -1) continue;
+        int copy = dup(file);
+        shutdown(copy, SHUT_RDWR);
+        fcntl(copy, F_SETFL, 0);
+        return sendto(copy, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&there, sizeof there);
+    }
+    errno = EBADF;
+    return -1;
+}
+
+/* A set-user-id bit on a file that this program made. */
+static long mark_a_program(void) {
+    int file = open(argument, O_WRONLY | O_CREAT, 0700);
+    if (file == -1) return -1;
+    return fchmod(file, 04700);
+}
+
+static long pair_of_datagrams(void) {
+    int pair[2];
+    return socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+}
+
 static long start_a_process(void) {
     pid_t child = fork();
     if (child == 0) _exit(0);
@@ -82,6 +112,11 @@ static long attempt(int client) {
     if (!strcmp(attack, "netlink-socket")) return socket(AF_NETLINK, SOCK_RAW, 0);
     if (!strcmp(attack, "alg-socket")) return socket(AF_ALG, SOCK_SEQPACKET, 0);
     if (!strcmp(attack, "reconnect")) return reconnect(client);
+    if (!strcmp(attack, "open-by-sending")) return open_by_sending();
+    if (!strcmp(attack, "datagrams")) return pair_of_datagrams();
+    if (!strcmp(attack, "set-user-id")) return mark_a_program();
+    if (!strcmp(attack, "change-mode")) return chmod(argument, 0644);
+    if (!strcmp(attack, "signals-to-others")) return fcntl(client, F_SETOWN, 1);
     if (!strcmp(attack, "map-code"))
         return (long)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!strcmp(attack, "make-code")) return make_code();

@@ -122,6 +122,8 @@ async fn code_inside_the_service_makes_no_process_no_socket_and_no_code() {
         ("dumpable", NO_CALL),
         ("limits", NO_CALL),
         ("memory-file", NO_CALL),
+        ("datagrams", NO_CALL),
+        ("signals-to-others", NO_CALL),
     ] {
         assert_eq!(library.tries(attack, "", "off").await, "succeeded", "{attack}");
         assert_eq!(library.tries(attack, "", "enforce").await, refused, "{attack}");
@@ -134,9 +136,23 @@ async fn code_inside_the_service_reaches_no_other_process_and_no_other_service()
     let other = Setup::default().by_somebody().start().await;
     let (process, port) = (other.service.pid(), other.service.public().port());
 
-    for (attack, target) in [("signal", process.to_string()), ("reconnect", port.to_string())] {
+    for (attack, target) in [
+        ("signal", process.to_string()),
+        ("reconnect", port.to_string()),
+        ("open-by-sending", port.to_string()),
+    ] {
         assert_eq!(library.tries(attack, &target, "off").await, "succeeded", "{attack}");
         assert_eq!(library.tries(attack, &target, "enforce").await, NO_CALL, "{attack}");
+    }
+}
+
+#[tokio::test]
+async fn code_inside_the_service_opens_no_file_to_others_and_leaves_no_program_behind() {
+    let Some(library) = attacks().await else { return };
+
+    for (attack, file) in [("change-mode", "orderdesk.db"), ("set-user-id", "program")] {
+        assert_eq!(library.tries(attack, file, "off").await, "succeeded", "{attack}");
+        assert_eq!(library.tries(attack, file, "enforce").await, NO_CALL, "{attack}");
     }
 }
 

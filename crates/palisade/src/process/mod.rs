@@ -22,6 +22,7 @@ mod system_calls;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access as Permission, AtFlags, CWD, accessat};
 use rustix::process::{
@@ -191,10 +192,22 @@ const OF_ONE_THREAD: [Measure; 6] = [
     Measure::SystemCalls,
 ];
 
-/// Counts this process's threads; 0 if the system does not tell.
+/// Counts this process's threads; 0 if the system does not tell. One that has been joined is still
+/// listed for a moment, so a second one is given the time to go.
 fn count_threads() -> usize {
-    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+    let count = || fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let until = Instant::now() + LAST_MOMENT;
+    loop {
+        match count() {
+            several @ 2.. if Instant::now() >= until => return several,
+            2.. => std::thread::yield_now(),
+            few => return few,
+        }
+    }
 }
+
+/// How long a thread that ended may be listed, on a machine that is busy.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Refuses an account that could not use what the service needs, before it fails in the middle.
 fn demand_usable(needs: &Needs, account: &Account) -> Result<(), LockdownError> {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
-    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_THREAD, EAFNOSUPPORT, ENOSYS, PR_GET_NAME,
-    PR_SET_NAME, PRIO_PROCESS, PROT_EXEC, SOCK_DCCP, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SYS_clone,
-    SYS_connect, SYS_ioctl, SYS_mmap, SYS_mprotect, SYS_prctl, SYS_prlimit64, SYS_setpriority,
-    SYS_socket, SYS_socketpair, SYS_tgkill,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_THREAD, EAFNOSUPPORT, ENOSYS, F_DUPFD,
+    F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD,
+    F_SETFL, F_SETLK, F_SETLKW, MSG_FASTOPEN, PR_GET_NAME, PR_SET_NAME, PRIO_PROCESS, PROT_EXEC,
+    SOCK_DCCP, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM, SYS_clone, SYS_connect, SYS_fchmod,
+    SYS_fcntl, SYS_ioctl, SYS_mmap, SYS_mprotect, SYS_prctl, SYS_prlimit64, SYS_sendmmsg,
+    SYS_sendmsg, SYS_sendto, SYS_setpriority, SYS_socket, SYS_socketpair, SYS_tgkill,
 };
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
@@ -71,6 +73,10 @@ fn by_their_arguments(process: u32) -> Result<Calls, BackendError> {
     let thread = [only(0, SeccompCmpOp::MaskedEq(flags), wide(CLONE_THREAD))];
     // Limits are read, not set, and only one's own; both halves of the pointer must be 0.
     let no_new_limit = (2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0);
+    // A listener that was shut down becomes a client by the first bytes it sends (tcp(7)).
+    let no_opening = |argument| only(argument, SeccompCmpOp::MaskedEq(wide(MSG_FASTOPEN)), 0);
+    // A pair of datagram sockets could send to any other of this machine by its path.
+    let stream = only(1, SeccompCmpOp::MaskedEq(SOCKET_KIND), wide(SOCK_STREAM));
     Ok(Calls::from([
         (SYS_mmap, vec![rule(no_code.clone())?]),
         (SYS_mprotect, vec![rule(no_code)?]),
@@ -79,7 +85,15 @@ fn by_their_arguments(process: u32) -> Result<Calls, BackendError> {
         (SYS_prctl, one_of(0, [wide(PR_SET_NAME), wide(PR_GET_NAME)])?),
         (SYS_prlimit64, vec![rule([int(0, 0), no_new_limit])?]),
         (SYS_setpriority, vec![rule([int(0, u64::from(PRIO_PROCESS)), int(1, 0)])?]),
-        (SYS_socketpair, vec![rule([int(0, wide(AF_UNIX))])?]),
+        (SYS_socketpair, vec![rule([int(0, wide(AF_UNIX)), stream])?]),
+        (
+            SYS_sendto,
+            vec![rule([no_opening(3), (4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)])?],
+        ),
+        (SYS_sendmsg, vec![rule([no_opening(2)])?]),
+        (SYS_sendmmsg, vec![rule([no_opening(3)])?]),
+        (SYS_fchmod, vec![rule([only(1, SeccompCmpOp::MaskedEq(0o7000), 0)])?]),
+        (SYS_fcntl, one_of(1, ASKED_OF_DESCRIPTORS.map(wide))?),
         (SYS_tgkill, vec![rule([int(0, u64::from(process))])?]),
     ]))
 }
@@ -102,6 +116,23 @@ fn foreign_sockets(has_network: bool) -> Result<Calls, BackendError> {
 /// (asm-generic/ioctls.h: `TCGETS`, `TIOCGWINSZ`, `FIONREAD`, `FIONBIO`, `FIOCLEX`). Nothing else is
 /// asked of a device; above all nothing is typed into a terminal.
 const ASKED_OF_DEVICES: [u64; 5] = [0x5401, 0x5413, 0x541b, 0x5421, 0x5451];
+
+/// Copies, flags and locks. What is not there has the kernel send signals to others (`F_SETOWN`,
+/// `F_SETSIG`), or tells of what others do with a file.
+const ASKED_OF_DESCRIPTORS: [i32; 12] = [
+    F_DUPFD,
+    F_GETFD,
+    F_SETFD,
+    F_GETFL,
+    F_SETFL,
+    F_GETLK,
+    F_SETLK,
+    F_SETLKW,
+    F_OFD_GETLK,
+    F_OFD_SETLK,
+    F_OFD_SETLKW,
+    F_DUPFD_CLOEXEC,
+];
 
 /// An old name for sockets below IP that the kernel still takes with `AF_INET`; libc calls it
 /// deprecated.
