@@ -187,7 +187,7 @@ async fn the_json_form_has_the_members_that_the_manual_promises() {
     let members: Vec<&str> = finding.keys().map(String::as_str).collect();
     assert_eq!(
         members,
-        ["id", "level", "link", "mend", "silenced", "stops_start", "tag", "what", "why"]
+        ["id", "level", "link", "mend", "silenced", "stops_start", "tag", "title", "what", "why"]
     );
     assert_eq!(report["schema"], 1);
     assert_eq!(report["program"], "orderdesk");

@@ -136,7 +136,7 @@ impl Report {
 }
 
 fn write_entry(out: &mut String, Entry { finding, reason }: &Entry) {
-    let Rule { id, level, tag, .. } = finding.rule();
+    let Rule { id, level, tag, title, .. } = finding.rule();
     let mut line = |text: std::fmt::Arguments<'_>| {
         // Writing into a string cannot fail.
         if out.write_fmt(text).is_ok() {
@@ -145,11 +145,13 @@ fn write_entry(out: &mut String, Entry { finding, reason }: &Entry) {
     };
     match reason {
         Some(reason) => {
-            line(format_args!("{id} {level}, silenced [{tag}] {}", finding.what()));
+            line(format_args!("{id} {level}, silenced [{tag}] {title}"));
+            line(format_args!("    {}", finding.what()));
             line(format_args!("    reason: {reason}"));
         }
         None => {
-            line(format_args!("{id} {level} [{tag}] {}", finding.what()));
+            line(format_args!("{id} {level} [{tag}] {title}"));
+            line(format_args!("    {}", finding.what()));
             line(format_args!("    {}", finding.mend()));
         }
     }
@@ -161,6 +163,7 @@ fn entry_json(Entry { finding, reason }: &Entry) -> Value {
         "id": rule.id,
         "level": rule.level.as_str(),
         "tag": rule.tag.as_str(),
+        "title": rule.title,
         "what": finding.what(),
         "why": rule.why,
         "mend": finding.mend(),

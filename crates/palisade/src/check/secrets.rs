@@ -158,7 +158,14 @@ impl SecretReader {
     /// Reads the address of the database. A password in it is a secret of its own; without one the
     /// address may stand in the environment.
     pub fn database_url(&mut self, name: &'static str) -> Option<DatabaseUrl> {
-        let found = self.sources.require(name);
+        let found = match self.sources.require(name) {
+            Err(missing @ SecretError::Missing(_)) => {
+                let mend = "Give it as sqlite:///absolute/path/to/file.db.";
+                self.findings.push(Finding::new(&MISSING, missing).mended_by(mend));
+                return None;
+            }
+            found => found,
+        };
         let FoundSecret { secret, origin } = self.keep(found)?;
         if let Some(password) = password_in(secret.expose()) {
             let called = format!("the password in {name}");

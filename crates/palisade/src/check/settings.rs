@@ -73,9 +73,16 @@ crate::rules! {
     }
 }
 
+/// Most mistakes that are listed; what comes after them is counted.
+const MOST_LISTED: usize = 100;
+
 /// Returns a finding for each mistake in the settings.
 pub fn mistakes(mistakes: &Mistakes) -> Vec<Finding> {
-    mistakes.all().iter().map(|mistake| Finding::new(&WRONG, mistake)).collect()
+    let all = mistakes.all();
+    let listed = all.iter().take(MOST_LISTED).map(|mistake| Finding::new(&WRONG, mistake));
+    let more = all.len().saturating_sub(MOST_LISTED);
+    let rest = (more > 0).then(|| Finding::new(&WRONG, format_args!("and {more} more mistakes")));
+    listed.chain(rest).collect()
 }
 
 /// Returns a finding for each setting that weakens something, whatever the section: one that is

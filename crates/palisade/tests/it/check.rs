@@ -12,9 +12,16 @@ async fn somebody_elses_service_has_a_check_without_a_word() {
     let report: Value = serde_json::from_str(&checked.assert_code(0).stdout).unwrap();
     assert_eq!((&report["program"], &report["errors"]), (&"minimal".into(), &0.into()));
     let said = &loud.assert_code(0).stdout;
-    assert!(said.contains("PAL109 warning [settings] log.level = \"trace\""), "{said}");
+    assert!(
+        said.contains("PAL109 warning [settings]")
+            && said.contains("\n    log.level = \"trace\"\n"),
+        "{said}"
+    );
     let said = &open.assert_code(1).stdout;
-    assert!(said.contains("PAL102 error [settings] server.listen = \"0.0.0.0:80\""), "{said}");
+    assert!(
+        said.contains("PAL102 error [settings]") && said.contains("server.listen = \"0.0.0.0:80\""),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -74,7 +81,7 @@ async fn a_mistake_in_somebody_elses_settings_is_a_finding() {
 
     let said = &wrong.assert_code(1).stdout;
     assert!(
-        said.contains("PAL101 error [settings] variable MINIMAL__LIMITS__BODY_BYTES"),
+        said.contains("PAL101 error [settings]") && said.contains("MINIMAL__LIMITS__BODY_BYTES"),
         "{said}"
     );
     assert!(unknown.assert_code(2).stderr.contains("there is no finding \"XYZ1\""));
