@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use palisade::config::KeyMaterial;
 use palisade_testing::Markers;
+use tokio::io::AsyncReadExt;
 
 use crate::leaks_drive::{Driven, PERSONAL, drive};
 use crate::support::{Folder, Setup, TestService};
@@ -148,7 +150,11 @@ async fn gather(app: &mut TestService, driven: &Driven) -> Sinks {
     let mut answers = driven.refusals.clone();
     let database = app.folder.database_bytes();
     answers.extend(driven.without_a_database(app).await);
-    let read = |file: &str| fs::read(process.join(file)).unwrap();
+    // Nobody but root may read what belongs to a process that cannot be dumped.
+    let read = |file: &str| match fs::read(process.join(file)) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Vec::new(),
+        bytes => bytes.unwrap(),
+    };
     let (environ, status) = (read("environ"), read("cmdline"));
     app.service.crash().await;
     let refused = app.folder.serve().run().await.assert_code(1).stderr.clone();
@@ -210,12 +216,16 @@ async fn the_environment_of_a_process_that_does_not_clear_it_is_a_leak_that_is_f
     let mut markers = Markers::default();
     markers.add("it", secret.expose());
     let mut child = tokio::process::Command::new("/bin/sh")
-        .args(["-c", "read line"])
+        .args(["-c", "echo ready; read line"])
         .env("API_KEY", secret.expose())
         .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
+    // Before its first words it may still be on the way to what it is to be.
+    let mut word = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut word).await.unwrap();
 
     let environ = fs::read(format!("/proc/{}/environ", child.id().unwrap())).unwrap();
 

@@ -500,3 +500,40 @@ fn values(shown: &Finished) -> BTreeMap<String, String> {
     };
     shown.assert_code(0).stdout.lines().map(setting).collect()
 }
+
+#[tokio::test]
+async fn a_secret_in_a_place_that_is_shown_is_refused_without_being_repeated() {
+    let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n-----END PRIVATE KEY-----\n";
+    let long = "8oPFsB9GxK2m".repeat(30);
+    for (variable, value, secret) in [
+        ("ORDERDESK__TLS__KEY", key, "MC4CAQAwBQYDK2Vw"),
+        ("ORDERDESK__SERVER__PUBLIC_URL", "https://u:hunter2hunter2@host", "hunter2"),
+        ("ORDERDESK__SERVER__LISTEN", "postgres://u:hunter2hunter2@host/db", "hunter2"),
+        ("API_KEY_FILE", &long, "8oPFsB9GxK2m"),
+    ] {
+        let folder = Setup::default().variable(variable, value).folder();
+
+        for command in [&["serve"][..], &["config", "show"], &["check"]] {
+            let refused = folder.command(command.iter().copied()).run().await;
+            let said = format!("{}{}", refused.assert_code(1).stdout, refused.stderr);
+            assert!(!said.contains(secret), "{variable}, {command:?}\n{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_is_to_hold_a_secret_is_told_where_it_belongs() {
+    for (variable, expected) in [
+        ("ORDERDESK__DATABASE__PASSWORD", "PASSWORD_FILE"),
+        ("ORDERDESK__LOG__TOKEN", "TOKEN_FILE"),
+        ("ORDERDESK__LIMTS__BODY_BYTES", "did you mean `ORDERDESK__LIMITS__BODY_BYTES`?"),
+        ("ORDERDESK__LISTEN", "did you mean `ORDERDESK__SERVER__LISTEN`?"),
+    ] {
+        let folder = Setup::default().variable(variable, "s3cr3t").folder();
+
+        let refused = folder.serve().run().await;
+
+        let said = &refused.assert_code(1).stderr;
+        assert!(said.contains(expected) && !said.contains("s3cr3t"), "{variable}\n{said}");
+    }
+}

@@ -78,8 +78,7 @@ pub(super) fn read_variables(
             (Some(_), Err(_)) => layer.mistakes.push(Mistake::at(origin, Wrong::NotUtf8)),
             (Some(_), Ok(None)) => {}
             (None, _) => {
-                let names = known.iter().map(|(known_name, ..)| known_name.as_str());
-                let wrong = unknown_variable(&name, &prefix, nearest(&name, names));
+                let wrong = unknown_variable(&name, &prefix, outline);
                 layer.mistakes.push(Mistake::at(origin, wrong));
             }
         }
@@ -87,13 +86,40 @@ pub(super) fn read_variables(
     layer
 }
 
-fn unknown_variable(name: &str, prefix: &str, nearest: Option<&str>) -> Wrong {
+fn unknown_variable(name: &str, prefix: &str, outline: &[SectionOutline]) -> Wrong {
     let setting = name.strip_prefix(prefix).unwrap_or(name).to_lowercase();
     let (section, key) = setting.split_once("__").unwrap_or(("", &setting));
+    let nearest = nearest_setting(section, key, outline);
     match secret_name(section, key, nearest.is_some()) {
         Some(secret) => Wrong::SecretHere { key: shown_name(name), name: secret },
-        None => Wrong::UnknownVariable { nearest: nearest.map(str::to_owned) },
+        None => {
+            let written = |(section, key)| format!("{prefix}{section}__{key}").to_uppercase();
+            Wrong::UnknownVariable { nearest: nearest.map(written) }
+        }
     }
+}
+
+/// Returns the section and the key that were probably meant. Each is compared by itself: of whole
+/// variables most letters are the same anyway.
+fn nearest_setting<'a>(
+    section: &str,
+    key: &str,
+    outline: &'a [SectionOutline],
+) -> Option<(&'a str, &'a str)> {
+    let meant = nearest(section, outline.iter().map(|section| section.name));
+    let in_section =
+        outline.iter().find(|section| Some(section.name) == meant).and_then(|section| {
+            let key = nearest(key, section.keys.iter().map(|key| key.name))?;
+            Some((section.name, key))
+        });
+    // A key of that very name in another section, or one that is written without its section.
+    in_section.or_else(|| {
+        let has_key =
+            |section: &&SectionOutline| section.keys.iter().any(|known| known.name == key);
+        let section = outline.iter().find(has_key)?;
+        let key = section.keys.iter().find(|known| known.name == key)?;
+        Some((section.name, key.name))
+    })
 }
 
 /// Returns the variable that a secret would be given as, if this unknown key looks like one.
@@ -134,7 +160,7 @@ impl Document<'_> {
         self.layer.entries.retain(|entry| is_sure(&entry.origin));
         self.layer.mistakes.retain(|mistake| match &mistake.place {
             Place::At(origin) => is_sure(origin),
-            Place::File(_) | Place::Secret(_) => true,
+            Place::File(_) | Place::Secret(_) | Place::Settings => true,
         });
     }
 

@@ -98,14 +98,15 @@ parsed_text! {
     IpNet, "a network such as \"10.0.0.0/8\"";
 }
 
-/// A path must not be empty or hold a NUL. Only a UTF-8 path is written back as it was.
+/// A path must not be empty or hold a control character: what has several lines is the content of a
+/// file, perhaps of a key. Only a UTF-8 path is written back as it was.
 impl FromSetting for PathBuf {
     fn expected() -> Cow<'static, str> {
         "a path".into()
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        (!text.is_empty() && !text.contains('\0')).then(|| Self::from(text))
+        (!text.is_empty() && !text.contains(char::is_control)).then(|| Self::from(text))
     }
 
     fn written(&self) -> String {

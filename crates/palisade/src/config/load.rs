@@ -31,11 +31,20 @@ pub struct Loaded<S> {
 }
 
 impl<S: Settings> Loaded<S> {
+    /// As [`reloader`](Self::reloader), but what is read must also pass `judge`: what that finds wrong
+    /// is a mistake like any other, and changes nothing.
+    pub fn reloader_judged(
+        &self,
+        judge: impl Fn(&S) -> Vec<Mistake> + Send + Sync + 'static,
+    ) -> Reloader {
+        let (path, variables) = (self.path.clone(), self.variables.clone());
+        Reloader::of(self.settings.clone(), self.shown.clone(), (path, variables), judge)
+    }
+
     /// Returns what reads these settings again, and changes those that can change in every clone
     /// of [`settings`](Self::settings).
     pub fn reloader(&self) -> Reloader {
-        let (path, variables) = (self.path.clone(), self.variables.clone());
-        Reloader::of(self.settings.clone(), self.shown.clone(), path, variables)
+        self.reloader_judged(|_| Vec::new())
     }
 
     fn from(self, path: Option<&Path>, environment: &Environment) -> Self {

@@ -50,6 +50,8 @@ pub enum Place {
     At(Origin),
     /// A secret, wherever it comes from.
     Secret(String),
+    /// Settings that are each right by themselves.
+    Settings,
 }
 
 impl fmt::Display for Place {
@@ -58,6 +60,7 @@ impl fmt::Display for Place {
             Self::File(path) => path.display().fmt(out),
             Self::At(origin) => origin.fmt(out),
             Self::Secret(name) => write!(out, "the secret {name}"),
+            Self::Settings => out.write_str("the settings as a whole"),
         }
     }
 }
@@ -181,6 +184,11 @@ impl Mistake {
         Self::at(origin, Wrong::Danger(words.to_string()))
     }
 
+    /// Says in `words` what is wrong with settings that are each right by themselves.
+    pub fn of_all(words: impl fmt::Display) -> Self {
+        Self { place: Place::Settings, wrong: Wrong::Danger(words.to_string()) }
+    }
+
     /// Says in `words`, which must name it and not hold it, what is wrong with the secret `name`.
     pub fn of_secret(name: &str, words: impl fmt::Display) -> Self {
         Self { place: Place::Secret(name.to_owned()), wrong: Wrong::Secret(words.to_string()) }
@@ -191,7 +199,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
             // Its words name it.
-            Place::Secret(_) => self.wrong.fmt(out),
+            Place::Secret(_) | Place::Settings => self.wrong.fmt(out),
             Place::File(_) | Place::At(_) => write!(out, "{}: {}", self.place, self.wrong),
         }
     }

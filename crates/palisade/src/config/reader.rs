@@ -2,7 +2,8 @@
 
 use super::load::Shown;
 use super::mistake::{Mistake, Origin, Wrong};
-use super::{Field, FromSetting, Raw, Unfit};
+use super::value::{HIDDEN, may_hold_a_secret};
+use super::{Field, FromSetting, Raw, Unfit, quoted};
 
 /// One value of one layer, for a key that is known.
 #[derive(Debug)]
@@ -50,7 +51,9 @@ impl Reader {
             return None;
         }
         let (value, origin) = last.unwrap_or_else(|| (field.into_default(), Origin::Default));
-        self.shown.push(Shown { section, key, value: value.to_toml(), origin });
+        let text = value.to_toml();
+        let text = if may_hold_a_secret(&text) { quoted(HIDDEN) } else { text };
+        self.shown.push(Shown { section, key, value: text, origin });
         Some(value)
     }
 

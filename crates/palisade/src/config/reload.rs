@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::load::Shown;
-use super::mistake::Origin;
+use super::mistake::{Mistake, Origin};
 use super::{Environment, Mistakes, Settings, load};
 
 /// A key whose value is to be another one.
@@ -115,16 +115,18 @@ impl Reloader {
         (self.0)()
     }
 
-    /// Reads `path` and `variables` into what replaces `settings`, of which `shown` is in force.
+    /// Reads a file and variables into what replaces `settings`, of which `shown` is in force,
+    /// unless `judge` finds something wrong with it.
     pub(super) fn of<S: Settings>(
         settings: S,
         shown: Vec<Shown>,
-        path: Option<PathBuf>,
-        variables: Environment,
+        (path, variables): (Option<PathBuf>, Environment),
+        judge: impl Fn(&S) -> Vec<Mistake> + Send + Sync + 'static,
     ) -> Self {
         let in_force = Arc::new(Mutex::new(shown));
         Self(Arc::new(move || {
             let fresh = load::<S>(path.as_deref(), &variables)?;
+            Mistakes::gathered(judge(fresh.settings())).map_or(Ok(()), Err)?;
             Ok(compare(settings.clone(), fresh.into_parts(), &in_force))
         }))
     }

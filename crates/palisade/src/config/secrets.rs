@@ -63,7 +63,7 @@ pub enum SecretError {
         second: SecretOrigin,
     },
     /// Its file is not acceptable.
-    #[error("the secret {name} in the file {}: {fault}", .path.display())]
+    #[error("the secret {name} in the file {}: {fault}", shown(.path))]
     File {
         /// The secret's name.
         name: String,

@@ -347,7 +347,7 @@ proptest! {
     }
 
     #[test]
-    fn texts_and_paths_are_read_back(text in ".*", path in "[^\0]+") {
+    fn texts_and_paths_are_read_back(text in ".*", path in "\\PC+") {
         is_read_back_from_text(text.clone())?;
         is_read_back(vec![text])?;
         is_read_back_from_text(PathBuf::from(&path))?;

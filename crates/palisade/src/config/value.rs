@@ -57,13 +57,28 @@ impl Unfit {
     }
 
     /// Says what would be accepted instead of `found`.
+    ///
+    /// What is found is not repeated where it may hold a secret: a private key, or a URL with a
+    /// password.
     pub fn new(expected: impl Into<String>, found: &str) -> Self {
+        if may_hold_a_secret(found) {
+            return Self { expected: expected.into(), found: HIDDEN.to_owned() };
+        }
         let mut shown: String = found.chars().take(MOST_SHOWN).collect();
         if shown.len() < found.len() {
             shown.push('…');
         }
         Self { expected: expected.into(), found: shown }
     }
+}
+
+/// Stands for a value that is not shown.
+pub(super) const HIDDEN: &str = "something that is not shown because it may hold a secret";
+
+/// Tells whether a value is a private key, or a URL with a password.
+pub(super) fn may_hold_a_secret(value: &str) -> bool {
+    let has_user = value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    has_user || value.contains("-----BEGIN")
 }
 
 /// A type that a setting can have.

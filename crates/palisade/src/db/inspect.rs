@@ -95,7 +95,7 @@ fn integrity(connection: &Connection, within: Duration) -> Result<Integrity, DbE
     let interrupt = connection.get_interrupt_handle();
     let (done, is_done) = sync_channel::<()>(1);
     let found = std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let watcher = scope.spawn(move || {
             // The other end goes when the looking is over. Between two statements there is nothing
             // to interrupt, so once is not enough.
             let mut wait = within;
@@ -106,6 +106,8 @@ fn integrity(connection: &Connection, within: Duration) -> Result<Integrity, DbE
         });
         let found = look(connection);
         drop(done);
+        // Waited for, so that whoever counts threads behind this does not count it.
+        watcher.join().ok();
         found
     });
     match found {

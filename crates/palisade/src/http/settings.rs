@@ -158,8 +158,12 @@ fn addresses_make_sense(server: &ServerSection, reader: &mut Reader) {
 fn is_base_url(url: &str) -> bool {
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     let parsed = url.parse::<http::Uri>().ok().filter(|_| is_web);
-    parsed
-        .is_some_and(|url| url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none())
+    parsed.is_some_and(|url| {
+        // It is shown to everybody, so it must not hold a password.
+        let has_user = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let has_host = url.host().is_some_and(|host| !host.is_empty());
+        has_host && !has_user && url.query().is_none()
+    })
 }
 
 fn files_are_named(tls: &TlsSection, reader: &mut Reader) {

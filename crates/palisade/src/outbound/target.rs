@@ -14,6 +14,7 @@ use http::Uri;
 /// assert_eq!((target.host(), target.port(), target.is_tls()), ("orders.example.com", 443, true));
 /// assert!("https://user:password@orders.example.com".parse::<Target>().is_err());
 /// assert!("https://orders.example.com/path".parse::<Target>().is_err());
+/// assert!("https://orders.example.com:99999".parse::<Target>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -64,9 +65,9 @@ impl FromStr for Target {
         if !is_bare || authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(NotATarget);
         }
-        // A port that is no number leaves the text behind the colon unread.
+        // What stands behind the host and is no port would be left unread.
         let port = authority.port_u16();
-        if authority.port().is_some() && port.is_none() {
+        if authority.as_str() != authority.host() && port.is_none() {
             return Err(NotATarget);
         }
         let port = port.unwrap_or(if is_tls { 443 } else { 80 });

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::check::{Checked, Finding, Refused};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Loaded, Reloader, Throttle};
+use crate::config::{Loaded, Mistake, Reloader, Throttle};
 use crate::http::health::{self, Health, Notices};
 use crate::http::{
     App, InheritedSockets, Lifecycle, LimitsSection, TlsAcceptorSource, TlsError, TlsFiles,
@@ -127,7 +127,9 @@ impl Prepared {
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
-        let (reloader, needs) = (loaded.reloader(), Needs::new());
+        // What would not start is not taken while it runs either.
+        let reloader = loaded.reloader_judged(move |fresh| would_not_start(&fresh.basics(), reach));
+        let needs = Needs::new();
         Ok(Self { program, basics, reloader, reach, account, needs, log, checked })
     }
 
@@ -210,6 +212,14 @@ fn needs_of(
     }
     make_certificate_folder(certificates)?;
     Ok(Needs::new().writes(certificates))
+}
+
+/// Returns the addresses for which a service with these settings would not start again. Files are
+/// not judged: those that it does not have yet are out of its reach.
+fn would_not_start(basics: &Basics, reach: Reach) -> Vec<Mistake> {
+    let deployment = basics.deployment(reach, SystemClock.now());
+    let exposed = deployment.exposed(&basics.server.listen.0);
+    exposed.iter().filter(|finding| finding.rule().stops_start).map(Mistake::of_all).collect()
 }
 
 /// Makes the certificate, if the settings want one of our own, beside the service's own start,

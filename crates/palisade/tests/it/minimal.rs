@@ -166,6 +166,26 @@ async fn a_setting_that_is_not_known_is_refused_with_its_line() {
 }
 
 #[tokio::test]
+async fn an_address_that_would_not_start_again_is_refused_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |address: &str, level: &str| {
+        let text = format!("[server]\nlisten = \"{address}\"\n[log]\nlevel = \"{level}\"\n");
+        fs::write(folder.path().join("minimal.toml"), text).unwrap();
+    };
+    write("127.0.0.1:0", "info");
+    let started = program().env("MINIMAL__SERVER__ADMIN_LISTEN", "127.0.0.1:0");
+    let started = started.args(["--config", "minimal.toml"]).dir(folder.path()).start().await;
+
+    write("0.0.0.0:0", "debug");
+    started.hang_up();
+
+    let told = started.wait_for_line(|line| line.contains("a setting is wrong")).await;
+    assert!(told.contains("PAL102") && told.contains("0.0.0.0:0"), "{told}");
+    started.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+    assert!(!started.stderr().contains("a setting was changed"), "{}", started.stderr());
+}
+
+#[tokio::test]
 async fn the_example_of_its_settings_starts_it() {
     let example = program().args(["config", "example"]).run().await.assert_code(0).stdout.clone();
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ impl TlsFiles {
 
     pub(super) fn read(&self) -> Result<Identity, TlsError> {
         let chain = read_chain(&self.certificate)?;
+        refuse_shared_key(&self.certificate)?;
         let key = self.private_key()?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let certified = CertifiedKey::from_der(chain, key, &provider)
@@ -90,6 +91,19 @@ impl Identity {
     /// Returns the chain; with the same one comes the same key, because they belong together.
     pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
+    }
+}
+
+/// Refuses a certificate's file that others may read and that holds a private key as well.
+fn refuse_shared_key(file: &Path) -> Result<(), TlsError> {
+    let opened = open(file)?;
+    let metadata = opened.metadata().map_err(|cause| unreadable(file, cause))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    let text = read(file, opened)?;
+    let holds_key = PrivateKeyDer::from_pem_slice(text.expose()).is_ok();
+    match mode & 0o077 != 0 && holds_key {
+        true => Err(TlsError::SharedKey { file: file.to_owned(), mode }),
+        false => Ok(()),
     }
 }
 

@@ -88,3 +88,22 @@ fn a_key_of_another_certificate_is_a_mismatch() {
     let error = mixed.check().unwrap_err().to_string();
     assert!(error.contains("is not the key of the certificate"), "{error}");
 }
+
+#[test]
+fn a_key_beside_the_certificate_in_a_file_that_others_can_read_is_refused() {
+    let (_dir, mut both) = files();
+    let texts = [&both.certificate, &both.key].map(|file| std::fs::read(file).unwrap());
+    both.certificate.set_file_name("both.pem");
+    std::fs::write(&both.certificate, texts.concat()).unwrap();
+    let close = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&both.certificate, mode).unwrap();
+    };
+
+    close(0o644);
+    let refused = both.check().unwrap_err();
+    close(0o600);
+
+    assert!(matches!(refused, TlsError::SharedKey { .. }), "{refused}");
+    both.check().unwrap();
+}
