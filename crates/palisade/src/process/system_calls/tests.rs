@@ -98,6 +98,28 @@ fn the_process_cannot_be_opened_up_again() {
 }
 
 #[test]
+fn nothing_that_is_sent_opens_a_connection_or_chooses_who_gets_it() {
+    let opening = bits(libc::MSG_FASTOPEN);
+    for call in [libc::SYS_sendto, libc::SYS_sendmmsg] {
+        assert_eq!(answer(call, &[0, 0, 0, bits(libc::MSG_NOSIGNAL)]), ALLOW);
+        assert_eq!(answer(call, &[0, 0, 0, opening]), UNKNOWN);
+    }
+    assert_eq!(answer(libc::SYS_sendmsg, &[0, 0, bits(libc::MSG_NOSIGNAL)]), ALLOW);
+    assert_eq!(answer(libc::SYS_sendmsg, &[0, 0, opening]), UNKNOWN);
+    assert_eq!(answer(libc::SYS_sendto, &[0, 0, 0, 0, 1 << 46]), UNKNOWN);
+    assert_eq!(answer(SYS_socketpair, &[bits(AF_UNIX), bits(SOCK_DGRAM)]), UNKNOWN);
+}
+
+#[test]
+fn a_file_is_locked_and_closed_to_others_and_never_made_a_way_in() {
+    assert_eq!(answer(libc::SYS_fcntl, &[0, bits(libc::F_SETLK)]), ALLOW);
+    assert_eq!(answer(libc::SYS_fcntl, &[0, bits(libc::F_SETOWN)]), UNKNOWN);
+    assert_eq!(answer(libc::SYS_fchmod, &[0, 0o600]), ALLOW);
+    assert_eq!(answer(libc::SYS_fchmod, &[0, 0o4700]), UNKNOWN);
+    assert_eq!(answer(libc::SYS_chmod, &[]), UNKNOWN);
+}
+
+#[test]
 fn signals_go_to_this_process_only() {
     assert_eq!(answer(SYS_tgkill, &[u64::from(US), 1, 6]), ALLOW);
     assert_eq!(answer(SYS_tgkill, &[1, 1, 6]), UNKNOWN);
@@ -149,7 +171,8 @@ proptest! {
     ) {
         let others = [
             libc::SYS_mmap, libc::SYS_mprotect, SYS_clone, SYS_ioctl, SYS_prctl, SYS_prlimit64,
-            libc::SYS_setpriority, SYS_connect, SYS_socketpair, SYS_tgkill,
+            libc::SYS_setpriority, SYS_connect, SYS_socketpair, SYS_tgkill, libc::SYS_sendto,
+            libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_fchmod, libc::SYS_fcntl,
         ];
         let is_listed = others.contains(&call)
             || ANSWERED.iter().any(|list| list.contains(&call));
