@@ -1,9 +1,9 @@
 //! What the service adds to the deployment check: its secrets, its database, its own settings.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use palisade::check::{Finding, Tag, database, passwords, sessions};
-use palisade::config::{Environment, SecretOrigin};
+use palisade::config::Environment;
 use palisade::service::OwnPart;
 
 use crate::config::{Settings, SignUpMode};
@@ -34,7 +34,9 @@ pub fn own_part(settings: Option<&Settings>, environment: &Environment) -> OwnPa
         }
     }
     let database = database_url.map(|url| url.path().to_owned());
-    OwnPart { findings, tags, secrets: files(origins), database }
+    let files = origins.iter().filter_map(|(_, origin)| origin.file());
+    let secrets = files.map(Path::to_owned).collect();
+    OwnPart { findings, tags, secrets, database }
 }
 
 fn of_settings(settings: &Settings) -> Vec<Finding> {
@@ -44,12 +46,4 @@ fn of_settings(settings: &Settings) -> Vec<Finding> {
         findings.push(Finding::new(&OPEN_SIGN_UP, "accounts.sign_up = \"open\""));
     }
     findings
-}
-
-fn files(origins: Vec<(&'static str, SecretOrigin)>) -> Vec<PathBuf> {
-    let file = |(_, origin)| match origin {
-        SecretOrigin::File(path) => Some(path),
-        SecretOrigin::Variable(_) | SecretOrigin::Manager(_) => None,
-    };
-    origins.into_iter().filter_map(file).collect()
 }

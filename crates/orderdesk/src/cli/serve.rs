@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use palisade::check::{Refused, mistakes, passwords};
-use palisade::config::{Environment, Loaded, Origin, SecretOrigin, load};
+use palisade::config::{Environment, Loaded, Origin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
 use palisade::process::Needs;
@@ -58,11 +58,7 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
 /// Returns what the service needs once it is locked down: its database, and to read again what its
 /// settings and secrets came from.
 fn needs(file: Option<&Path>, secrets: &ServiceSecrets) -> Needs {
-    let origins = secrets.origins.iter().map(|(_, origin)| origin);
-    let files = origins.filter_map(|origin| match origin {
-        SecretOrigin::File(path) => Some(path.as_path()),
-        SecretOrigin::Variable(_) | SecretOrigin::Manager(_) => None,
-    });
+    let files = secrets.origins.iter().filter_map(|(_, origin)| origin.file());
     file.into_iter()
         .chain(files)
         .fold(Needs::new().writes(secrets.database_url.path()), Needs::rereads)

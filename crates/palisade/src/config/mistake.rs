@@ -179,11 +179,6 @@ impl Mistake {
         Self { place: Place::At(origin), wrong }
     }
 
-    /// Says in `words` what danger comes of a setting that is right by itself.
-    pub fn danger(origin: Origin, words: impl fmt::Display) -> Self {
-        Self::at(origin, Wrong::Danger(words.to_string()))
-    }
-
     /// Says in `words` what is wrong with settings that are each right by themselves.
     pub fn of_all(words: impl fmt::Display) -> Self {
         Self { place: Place::Settings, wrong: Wrong::Danger(words.to_string()) }

@@ -24,6 +24,16 @@ pub enum SecretOrigin {
     Manager(String),
 }
 
+impl SecretOrigin {
+    /// Returns the file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Variable(_) | Self::Manager(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for SecretOrigin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

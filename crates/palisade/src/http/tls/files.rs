@@ -39,7 +39,6 @@ impl TlsFiles {
 
     pub(super) fn read(&self) -> Result<Identity, TlsError> {
         let chain = read_chain(&self.certificate)?;
-        refuse_shared_key(&self.certificate)?;
         let key = self.private_key()?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let certified = CertifiedKey::from_der(chain, key, &provider)
@@ -94,24 +93,17 @@ impl Identity {
     }
 }
 
-/// Refuses a certificate's file that others may read and that holds a private key as well.
-fn refuse_shared_key(file: &Path) -> Result<(), TlsError> {
-    let opened = open(file)?;
-    let metadata = opened.metadata().map_err(|cause| unreadable(file, cause))?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    let text = read(file, opened)?;
-    let holds_key = PrivateKeyDer::from_pem_slice(text.expose()).is_ok();
-    match mode & 0o077 != 0 && holds_key {
-        true => Err(TlsError::SharedKey { file: file.to_owned(), mode }),
-        false => Ok(()),
-    }
-}
-
-/// Reads the certificates of a PEM file, at least one.
+/// Reads the certificates of a PEM file, at least one; refuses a file that others may read and that
+/// holds a private key as well.
 pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let not_pem =
         |cause| TlsError::NotPem { file: file.to_owned(), expected: "certificate", cause };
-    let text = open(file).and_then(|opened| read(file, opened))?;
+    let opened = open(file)?;
+    let mode = opened.metadata().map_err(|cause| unreadable(file, cause))?.permissions().mode();
+    let text = read(file, opened)?;
+    if mode & 0o077 != 0 && PrivateKeyDer::from_pem_slice(text.expose()).is_ok() {
+        return Err(TlsError::SharedKey { file: file.to_owned(), mode: mode & 0o7777 });
+    }
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose()).collect();
     match chain.map_err(not_pem)? {
         chain if chain.is_empty() => Err(not_pem(pem::Error::NoItemsFound)),
