@@ -135,11 +135,56 @@ impl Needs {
 /// SQLite takes the start of its random numbers from there, and makes do with the time if it cannot.
 const RANDOM: &str = "/dev/urandom";
 
-/// Folders in which everybody keeps files. None is allowed as a whole for the sake of one file.
-const OF_EVERYBODY: [&str; 16] = [
-    "/", "/boot", "/dev", "/etc", "/home", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
-    "/srv", "/sys", "/tmp", "/usr", "/var",
+/// Folders in which everybody keeps files, as the Filesystem Hierarchy Standard 3.0 and the
+/// distributions have them. None is allowed as a whole for the sake of one file.
+const OF_EVERYBODY: [&str; 40] = [
+    "/",
+    "/boot",
+    "/etc",
+    "/etc/default",
+    "/etc/letsencrypt",
+    "/etc/letsencrypt/archive",
+    "/etc/letsencrypt/live",
+    "/etc/pki",
+    "/etc/pki/tls",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/private",
+    "/etc/ssl",
+    "/etc/ssl/certs",
+    "/etc/ssl/private",
+    "/etc/systemd",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/run/credentials",
+    "/run/lock",
+    "/run/secrets",
+    "/run/user",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/usr/local/etc",
+    "/usr/local/share",
+    "/usr/share",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/private",
+    "/var/local",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",
 ];
+
+/// Where the kernel shows itself: nothing there is a file that could be put in another's place.
+const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// Below it, each folder is somebody's home.
+const HOMES: &str = "/home";
 
 /// Most links from a path to its file, as the kernel counts them.
 const MOST_LINKS: usize = 40;
@@ -183,6 +228,8 @@ fn whole_or_alone(folder: &Path, file: &Path) -> PathBuf {
 fn is_of_everybody(folder: &Path) -> bool {
     let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     OF_EVERYBODY.iter().any(|known| real == Path::new(known))
+        || OF_THE_KERNEL.iter().any(|known| real.starts_with(known))
+        || real.parent() == Some(Path::new(HOMES))
 }
 
 /// Returns what a link points to, as a path from the root; `None` if it is no link.
@@ -213,7 +260,10 @@ mod tests {
 
         assert_eq!(reading(&file), [folder.path()]);
         assert_eq!(reading(folder.path()), [folder.path()]);
-        assert_eq!(reading(Path::new("/etc/passwd")), [Path::new("/etc/passwd")]);
+        for alone in ["/etc/passwd", "/etc/ssl/private/key.pem", "/home/ada/key.pem", "/dev/fd/63"]
+        {
+            assert_eq!(reading(Path::new(alone)), [Path::new(alone)]);
+        }
         assert_eq!(reading(Path::new("/etc/nothing/key.pem")), [Path::new("/etc/nothing")]);
     }
 
