@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use palisade::process::keep_memory_private;
 use palisade::secret::redacted;
 use palisade::service::in_full;
 
@@ -170,6 +171,11 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    // The service locks itself down as its settings say, and the check judges what a start is given.
+    if !matches!(command, Command::Serve { .. } | Command::Check(_)) {
+        // A system that refuses this refuses it to the service too, which says so.
+        keep_memory_private().ok();
+    }
     match command {
         Command::Serve { config, dev } => serve::serve(config.config.as_deref(), dev)?,
         Command::Check(arguments) => return check::check(&arguments),

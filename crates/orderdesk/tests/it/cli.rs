@@ -408,3 +408,31 @@ impl SlowOrder {
 async fn run(args: &[&str]) -> Finished {
     orderdesk().args(args.iter().copied()).run().await
 }
+
+#[tokio::test]
+async fn a_command_that_handles_secrets_writes_no_core_file() {
+    let folder = Setup::default().folder();
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", "ulimit -S -c unlimited 2>/dev/null; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_orderdesk"))
+        .args(["user", "add", "--username", "ada", "--email", "ada@example.com"])
+        .args(["--role", "customer"])
+        .envs(folder.environment())
+        .stdin(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let limits = format!("/proc/{}/limits", child.id().unwrap());
+    let most = || {
+        let limits = std::fs::read_to_string(&limits).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        line.split_whitespace().skip(4).take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while most() != ["0", "0"] {
+        assert!(std::time::Instant::now() < until, "it waits for a password with {:?}", most());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    child.kill().await.unwrap();
+}

@@ -103,6 +103,17 @@ pub fn raise_descriptor_limit() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
+/// Keeps the memory of a command that handles secrets to itself, for good: no core file is written,
+/// and no other process of the same user reads it. [`lock_down`] does this for a service.
+///
+/// # Errors
+///
+/// What the system says if it refuses; a command need not end for that.
+pub fn keep_memory_private() -> io::Result<()> {
+    forbid_core_files()?;
+    Ok(forbid_reading()?)
+}
+
 /// Locks the process down and becomes `account`, if one is given; must run before other threads are
 /// started, and after everything was read and bound that `needs` does not list.
 ///
@@ -146,11 +157,17 @@ fn take_powers(report: &mut Report) {
     } else {
         report.note_result(Measure::Capabilities, drop_capabilities());
     }
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    report.note_result(Measure::CoreFiles, setrlimit(Resource::Core, none));
-    let unreadable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    report.note_result(Measure::Memory, unreadable);
+    report.note_result(Measure::CoreFiles, forbid_core_files());
+    report.note_result(Measure::Memory, forbid_reading());
     report.note_result(Measure::Privileges, set_no_new_privs(true));
+}
+
+fn forbid_core_files() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+}
+
+fn forbid_reading() -> rustix::io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 /// Gives up what somebody lent it, such as binding to port 443.
