@@ -4,7 +4,7 @@ use std::path::Path;
 
 use palisade::check::{Finding, Tag, database, passwords, sessions};
 use palisade::config::Environment;
-use palisade::service::OwnPart;
+use palisade::service::{OwnChecks, OwnPart};
 
 use crate::config::{Settings, SignUpMode};
 use crate::secrets::{Examined, ServiceSecrets};
@@ -22,16 +22,18 @@ palisade::rules! {
     }
 }
 
-/// Judges the service's secrets, and with its settings the rest that is its own.
-pub fn own_part(settings: Option<&Settings>, environment: &Environment) -> OwnPart {
+/// Returns what the deployment check judges of this service alone.
+pub fn own_checks() -> OwnChecks<Settings> {
+    OwnChecks::new(RULES, own_part).of_settings(of_settings)
+}
+
+/// Judges the secrets, and with the settings the database.
+fn own_part(settings: Option<&Settings>, environment: &Environment) -> OwnPart {
     let Examined { database_url, mut findings, origins, .. } = ServiceSecrets::examine(environment);
     let mut tags = vec![Tag::Secrets];
-    if let Some(settings) = settings {
-        findings.extend(of_settings(settings));
-        if let Some(url) = &database_url {
-            findings.extend(database(url, &settings.database, &SCHEMAS));
-            tags.push(Tag::Database);
-        }
+    if let Some((settings, url)) = settings.zip(database_url.as_ref()) {
+        findings.extend(database(url, &settings.database, &SCHEMAS));
+        tags.push(Tag::Database);
     }
     let database = database_url.map(|url| url.path().to_owned());
     let files = origins.iter().filter_map(|(_, origin)| origin.file());
@@ -39,7 +41,8 @@ pub fn own_part(settings: Option<&Settings>, environment: &Environment) -> OwnPa
     OwnPart { findings, tags, secrets, database }
 }
 
-fn of_settings(settings: &Settings) -> Vec<Finding> {
+/// Judges the settings by themselves.
+pub fn of_settings(settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<_> = passwords(&settings.passwords).into_iter().collect();
     findings.extend(sessions(&settings.sessions));
     if settings.accounts.sign_up == SignUpMode::Open {

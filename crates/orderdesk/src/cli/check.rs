@@ -6,13 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use palisade::config::{Environment, load};
 use palisade::outbound::Target;
-use palisade::service::{CheckRequest, Explained, ServiceSettings, explained};
+use palisade::service::{CheckRequest, Explained, explained};
 
 use super::print;
-use crate::check::{RULES, own_part};
-use crate::config::Settings;
+use crate::check::{RULES, own_checks};
 use crate::service::PROGRAM;
 
 #[derive(Debug, Args)]
@@ -52,20 +50,10 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     }
-    let environment = Environment::of_process();
     let file = arguments.config.as_deref();
     let (url, authority) = (arguments.url.as_ref(), arguments.ca.as_deref());
     let request = CheckRequest { file, url, authority };
-    let report = match load::<Settings>(file, &environment) {
-        Ok(loaded) => {
-            let own = own_part(Some(loaded.settings()), &environment);
-            PROGRAM.check(request, (&loaded.settings().basics(), &loaded), own, RULES)
-        }
-        Err(wrong) => {
-            let own = own_part(None, &environment);
-            PROGRAM.check_without_settings(request, &wrong, own, RULES)
-        }
-    };
+    let report = PROGRAM.check(request, &own_checks());
     print(&report.written(arguments.format == Format::Json))?;
     Ok(if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

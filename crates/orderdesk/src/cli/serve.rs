@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use palisade::check::{Refused, mistakes, passwords};
+use palisade::check::{Refused, mistakes};
 use palisade::config::{Environment, Loaded, Origin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
@@ -11,6 +11,7 @@ use palisade::service::{Prepared, Reach};
 use palisade::telemetry;
 
 use super::dev::DevFolder;
+use crate::check::of_settings;
 use crate::config::Settings;
 use crate::secrets::ServiceSecrets;
 use crate::service::{LOG_FIELDS, PROGRAM, Parts};
@@ -34,10 +35,9 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let passwords_section = &mut loaded.settings_mut().passwords;
     passwords_section.workers = HashSettings::from(&*passwords_section).workers;
     let settings = loaded.settings();
-    found.extend(passwords(&settings.passwords));
     telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };
-    let prepared = Prepared::checked(PROGRAM, &loaded, reach, found)?;
+    let prepared = Prepared::checked(PROGRAM, &loaded, reach, found, of_settings)?;
     let dev = if is_dev { Some(DevFolder::prepare(&mut environment)?) } else { None };
     let examined = examined.unwrap_or_else(|| ServiceSecrets::examine(&environment));
     let secrets = examined.complete()?;
@@ -58,10 +58,9 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
 /// Returns what the service needs once it is locked down: its database, and to read again what its
 /// settings and secrets came from.
 fn needs(file: Option<&Path>, secrets: &ServiceSecrets) -> Needs {
+    let written = secrets.database_url.files().fold(Needs::new(), Needs::writes);
     let files = secrets.origins.iter().filter_map(|(_, origin)| origin.file());
-    file.into_iter()
-        .chain(files)
-        .fold(Needs::new().writes(secrets.database_url.path()), Needs::rereads)
+    file.into_iter().chain(files).fold(written, Needs::rereads)
 }
 
 /// Returns the settings, with development's own default for TLS where nothing else was said.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{API_KEY, SECRET_KEY, text};
+use crate::support::{API_KEY, SECRET_KEY, SOMEBODY, Setup, give, is_root, text};
 use crate::support_certificates::{Authority, THIS_YEAR, self_issued};
 use crate::support_site::{HOST, Site, is_in_memory};
 
@@ -246,6 +246,70 @@ async fn each_fault_of_the_database_is_its_own_finding() {
         ),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn what_the_services_own_account_cannot_do_is_found_before_it_starts() {
+    if !is_root() {
+        println!("skipped: root is needed to become somebody else");
+        return;
+    }
+    let given = async |files: &[&str]| {
+        let mut site = Site::good(HOST).await;
+        site.set("sandbox.user", &format!("{SOMEBODY}:{SOMEBODY}"));
+        for file in files {
+            give(&site.path(file), Some(SOMEBODY));
+        }
+        site
+    };
+    let all = ["data", "data/orderdesk.db", "tls/key.pem"];
+
+    let nothing = given(&[]).await.check(&[]).await;
+    let half = given(&["data", "tls/key.pem"]).await.check(&[]).await;
+    let good = given(&all).await;
+    let whole = good.check(&[]).await;
+
+    for (checked, file) in [(&nothing, "tls/key.pem"), (&half, "data/orderdesk.db")] {
+        assert_eq!(checked.ids(), BTreeSet::from([ALWAYS, "PAL707"]), "{file}");
+        let what = checked.what("PAL707");
+        assert!(what[0].contains(&SOMEBODY.to_string()) && what[0].contains(file), "{what:?}");
+        assert!(!checked.finished.status.success());
+    }
+    assert_eq!(whole.ids(), BTreeSet::from([ALWAYS]), "what is its own is not somebody else's");
+    good.close("data/orderdesk.db", 0o400);
+    assert_eq!(good.check(&[]).await.ids(), BTreeSet::from([ALWAYS, "PAL707"]));
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_to_be_had_is_found() {
+    let mut site = Site::good(HOST).await;
+    site.set("sandbox.user", "no-such-user");
+
+    let checked = site.check(&[]).await;
+
+    assert_eq!(checked.ids(), BTreeSet::from([ALWAYS, "PAL706"]));
+    assert!(checked.what("PAL706")[0].contains("no-such-user"), "{:?}", checked.what("PAL706"));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_found_and_a_start_leaves_nothing_beside_it() {
+    let folder = Setup::default().by_somebody().folder();
+    folder.command(["migrate"]).run().await.assert_code(0);
+    fs::set_permissions(folder.database(), fs::Permissions::from_mode(0o400)).unwrap();
+
+    let checked = folder.command(["check", "--format", "json"]).run().await;
+    let refused = folder.serve().run().await;
+
+    let report: Value = serde_json::from_str(&checked.assert_code(1).stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["id"] == "PAL414").unwrap();
+    assert_eq!(found["what"], folder.database().display().to_string());
+    assert!(refused.assert_code(1).stderr.contains("may not write"), "{}", refused.stderr);
+    for beside in ["-wal", "-shm"] {
+        let mut name = folder.database().into_os_string();
+        name.push(beside);
+        assert!(!Path::new(&name).exists(), "{beside}");
+    }
 }
 
 #[tokio::test]

@@ -109,6 +109,18 @@ async fn with_any_mistake_every_old_value_stays_and_ready_says_where_it_is() {
 }
 
 #[tokio::test]
+async fn settings_of_its_own_with_which_it_would_not_start_again_are_refused() {
+    let app = started("").await;
+    write(&app, "[rate]\nlogin = \"1/h\"\n[passwords]\nmemory_kib = 12288\niterations = 1\n");
+
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+
+    let said = app.service.stderr();
+    assert!(said.contains("PAL608") && !said.contains("a setting was changed"), "{said}");
+}
+
+#[tokio::test]
 async fn reloads_are_counted_by_what_became_of_them() {
     let app = started("").await;
     let started_at = metric(&app, "palisade_settings_last_success_timestamp_seconds").await;

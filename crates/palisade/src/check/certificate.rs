@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::owners::{Holder, this_user};
+use super::process::becomes;
 use super::settings::public_url;
 use super::{Deployment, Finding, Rule};
 use crate::clock::Timestamp;
@@ -127,7 +128,8 @@ pub(super) fn judge(deployment: &Deployment<'_>) -> Vec<Finding> {
     else {
         return findings;
     };
-    let foreign = Holder::of(&files.key).filter(Holder::is_foreign);
+    let user = becomes(deployment.sandbox);
+    let foreign = Holder::of(&files.key).filter(|key| key.is_foreign(user));
     findings.extend(foreign.map(|key| {
         let what = format_args!("{}, the user here is {}", key.said(), this_user());
         Finding::new(&KEY_FOREIGN, what)

@@ -4,10 +4,11 @@
 //! mode of its TLS, and whether its user may do everything.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, access, statfs, statvfs};
+use rustix::io::Errno;
 
 use super::Finding;
 use crate::db::{
@@ -102,6 +103,13 @@ crate::rules! {
         why: "Damage in the part that was not read is not found.",
         mend: "Run `PRAGMA integrity_check` on a copy.",
     }
+    /// It cannot be written.
+    NOT_WRITABLE = "PAL414", Error, Database {
+        title: "This user may not write to a file of the database.",
+        why: "Nothing can be stored, so the service does not start.",
+        mend: "`chown` it to the service's user and `chmod 600` it. `-wal`, `-shm` and `.lock` \
+               belong to the file whose name they follow.",
+    }
 }
 
 /// How long the file is read at most.
@@ -122,6 +130,10 @@ pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]
         findings.push(Finding::new(&NONE_YET, url.path().display()));
         return findings;
     }
+    let is_kept =
+        |file: &PathBuf| access(file, Access::WRITE_OK).is_err_and(|no| no != Errno::NOENT);
+    let kept = url.files().filter(is_kept);
+    findings.extend(kept.map(|file| Finding::new(&NOT_WRITABLE, file.display())));
     match inspect(url, schemas, LONGEST_LOOK) {
         Ok(inspection) => findings.extend(judge_content(inspection, section, schemas)),
         Err(error) => {

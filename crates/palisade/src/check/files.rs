@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use super::owners::{Holder, folders_to};
+use crate::db::files_of;
 
 crate::rules! {
     /// Files and folders.
@@ -57,19 +58,25 @@ pub struct Paths<'a> {
     pub certificate: Option<&'a Path>,
     /// The database.
     pub database: Option<&'a Path>,
+    /// The number of the user whom the service becomes, if `sandbox.user` names one: what belongs
+    /// to that user is the service's own.
+    pub user: Option<u32>,
 }
 
 /// Returns who else may change or read them. What cannot be seen is not judged here: it is an
 /// error of what reads it.
 pub fn files(paths: &Paths<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(paths.settings.and_then(Holder::of).and_then(judge_settings));
-    findings.extend(paths.database.into_iter().flat_map(judge_database));
+    let user = paths.user;
+    let settings = paths.settings.and_then(Holder::of);
+    findings.extend(settings.and_then(|file| judge_settings(&file, user)));
+    findings.extend(paths.database.into_iter().flat_map(|path| judge_database(path, user)));
     let trusted = paths.settings.into_iter().chain(paths.certificate).chain(paths.database);
     let trusted = trusted.chain(paths.secrets.iter().map(PathBuf::as_path));
     let mut told = BTreeSet::new();
     for path in trusted {
-        for folder in folders_to(path).into_iter().filter(Holder::lets_others_replace) {
+        let folders = folders_to(path).into_iter();
+        for folder in folders.filter(|folder| folder.lets_others_replace(user)) {
             if told.insert(folder.path.clone()) {
                 let what = format_args!("{} leads to {}", folder.said(), path.display());
                 findings.push(Finding::new(&REPLACEABLE, what));
@@ -79,17 +86,14 @@ pub fn files(paths: &Paths<'_>) -> Vec<Finding> {
     findings
 }
 
-fn judge_settings(file: Holder) -> Option<Finding> {
-    if file.is_open_to_all() || file.is_foreign() {
+fn judge_settings(file: &Holder, user: Option<u32>) -> Option<Finding> {
+    if file.is_open_to_all() || file.is_foreign(user) {
         return Some(Finding::new(&SETTINGS_OPEN, file.said()));
     }
     file.is_open_to_group().then(|| Finding::new(&SETTINGS_OPEN_TO_GROUP, file.said()))
 }
 
-/// What SQLite and the service keep beside the file.
-const BESIDE: [&str; 4] = ["", "-wal", "-shm", ".lock"];
-
-fn judge_database(path: &Path) -> Vec<Finding> {
+fn judge_database(path: &Path, user: Option<u32>) -> Vec<Finding> {
     let folder = path.parent().and_then(Holder::of).filter(Holder::is_folder);
     let mut findings: Vec<_> = folder
         .filter(Holder::is_shared)
@@ -99,11 +103,9 @@ fn judge_database(path: &Path) -> Vec<Finding> {
         })
         .into_iter()
         .collect();
-    for ending in BESIDE {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        let file = Holder::of(Path::new(&name));
-        let open = file.filter(|file| file.is_shared() || file.is_foreign());
+    for file in files_of(path) {
+        let file = Holder::of(&file);
+        let open = file.filter(|file| file.is_shared() || file.is_foreign(user));
         findings.extend(open.map(|file| Finding::new(&DATABASE_FILE_OPEN, file.said())));
     }
     findings

@@ -49,6 +49,7 @@ pub use finding::Finding;
 pub use limits::{passwords, sessions};
 pub use live::{Trust, live};
 pub use manual::{explain, manual};
+pub(crate) use process::becomes;
 pub use process::{lockdown, process};
 pub use report::{Check, Report};
 pub use rule::{Level, Rule, Tag};
@@ -81,6 +82,7 @@ impl Deployment<'_> {
     pub fn fatal(&self) -> Vec<Finding> {
         let mut findings = exposure::judge(self);
         findings.extend(certificate::fatal(self.tls));
+        findings.extend(process::fatal(self.sandbox));
         findings
     }
 

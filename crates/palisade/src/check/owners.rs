@@ -52,15 +52,16 @@ impl Holder {
         self.mode & 0o077 != 0
     }
 
-    /// Tells whether somebody owns it who is neither root nor the user of this process.
-    pub(super) fn is_foreign(&self) -> bool {
-        self.owner != 0 && self.owner != this_user()
+    /// Tells whether somebody owns it who is neither root, nor the user of this process, nor
+    /// `service`, the user whom the service becomes.
+    pub(super) fn is_foreign(&self, service: Option<u32>) -> bool {
+        self.owner != 0 && self.owner != this_user() && Some(self.owner) != service
     }
 
     /// Tells whether others could replace what lies in this folder.
-    pub(super) fn lets_others_replace(&self) -> bool {
+    pub(super) fn lets_others_replace(&self, service: Option<u32>) -> bool {
         let is_writable = self.is_open_to_all() || self.is_open_to_group();
-        (is_writable && self.mode & STICKY == 0) || self.is_foreign()
+        (is_writable && self.mode & STICKY == 0) || self.is_foreign(service)
     }
 
     /// Says mode and owner.

@@ -4,7 +4,9 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 use super::owners::this_user;
-use crate::process::{Measure, Needs, Outcome, Sandbox, SandboxSection, lock_down};
+use crate::process::{
+    Account, LockdownError, Measure, Needs, Outcome, Sandbox, SandboxSection, lock_down,
+};
 
 crate::rules! {
     /// The process.
@@ -47,6 +49,33 @@ crate::rules! {
         mend: "Set sandbox.mode = \"best-effort\" or \"enforce\", or `ulimit -c 0` and a \
                kernel.core_pattern that keeps nothing.",
     }
+    /// The service cannot become whom the settings name.
+    NO_ACCOUNT = "PAL706", Error, Process, stops the start {
+        title: "The account of sandbox.user is not to be had.",
+        why: "The service would have to stay root, so it does not start.",
+        mend: "Name a user of /etc/passwd, or user and group as numbers, and start the service \
+               as root; or leave sandbox.user out and start it as that account.",
+    }
+    /// That account cannot use the files.
+    UNUSABLE_FILES = "PAL707", Error, Process {
+        title: "The account of sandbox.user may not use what the service needs.",
+        why: "The service does not start.",
+        mend: "`chown` the files to that account, and let it pass through the folders that lead \
+               to them.",
+    }
+}
+
+/// Returns the number of the user whom the service becomes, if the settings name one who is there.
+pub(crate) fn becomes(sandbox: &SandboxSection) -> Option<u32> {
+    let account = Account::find(sandbox.user.as_ref()?).ok()?;
+    Some(account.user())
+}
+
+/// Returns what keeps the service from becoming whom the settings name.
+pub(super) fn fatal(sandbox: &SandboxSection) -> Option<Finding> {
+    let account = sandbox.user.as_ref().map(Account::find)?;
+    let refused = account.and_then(|account| account.demand_to_be_had()).err()?;
+    Some(Finding::new(&NO_ACCOUNT, refused))
 }
 
 /// Returns what the process could do, were it the service: it runs as the same user here only if
@@ -60,24 +89,36 @@ pub fn process(sandbox: &SandboxSection) -> Vec<Finding> {
         findings.push(Finding::new(&NOT_LOCKED_DOWN, "sandbox.mode = \"off\""));
     }
     findings.extend(core_files(sandbox.mode));
+    findings.extend(fatal(sandbox));
     findings
 }
 
-/// Locks this very process down, for good, to tell what takes effect on this machine: call it
-/// last, and where there are no other threads.
+/// Locks this very process down, for good, to tell what takes effect on this machine.
 ///
-/// What is written to open files, such as standard output, still is. `sandbox.user` is left out,
-/// because the account may not be allowed to print.
-pub fn lockdown(sandbox: &SandboxSection) -> Option<Finding> {
-    if sandbox.mode == Sandbox::Off {
-        return None;
-    }
-    let report = lock_down(Sandbox::BestEffort, None, &Needs::new()).ok()?;
+/// It becomes the account of `sandbox.user`, if it can, and tells what of `needs` that may not use.
+/// Call it last, and where there are no other threads. What is written to open files, such as standard output, still is.
+pub fn lockdown(sandbox: &SandboxSection, needs: &Needs) -> Vec<Finding> {
+    // Everything is tried, however much of it is demanded.
+    let tried = if sandbox.mode == Sandbox::Off { Sandbox::Off } else { Sandbox::BestEffort };
+    // Who is not to be had is told by what stops the start.
+    let account = sandbox.user.as_ref().and_then(|user| Account::find(user).ok());
+    let account = account.filter(|account| account.demand_to_be_had().is_ok());
+    let mut findings = Vec::new();
+    let report = lock_down(tried, account.as_ref(), needs).or_else(|error| {
+        let rule = match error {
+            LockdownError::Unusable { .. } => &UNUSABLE_FILES,
+            LockdownError::Account(_) | LockdownError::Missing(_) => &NO_ACCOUNT,
+        };
+        findings.push(Finding::new(rule, error));
+        lock_down(tried, None, needs)
+    });
+    let Ok(report) = report else { return findings };
     // Whoever becomes somebody else is not root for long.
     let is_lacking =
         |outcome: &&Outcome| outcome.measure != Measure::User || sandbox.user.is_none();
     let missing: Vec<_> = report.missing().filter(is_lacking).map(Outcome::to_string).collect();
-    judge_lockdown(sandbox.mode, &missing.join(", "))
+    findings.extend(judge_lockdown(sandbox.mode, &missing.join(", ")));
+    findings
 }
 
 fn judge_lockdown(mode: Sandbox, missing: &str) -> Option<Finding> {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::error::DbError;
 use super::settings::{DbSettings, Purpose};
@@ -52,6 +54,7 @@ impl Location {
             let what = "the folder for the database file does not exist: create it first";
             return Err(DbError::Open { what, source: None });
         }
+        demand_writable(url)?;
         let lock = match settings.purpose {
             Purpose::Serve => Some(lock(&path)?),
             Purpose::Command => None,
@@ -90,7 +93,7 @@ impl Location {
     /// Opens the connection that writes.
     pub(super) fn open_writer(&self) -> Result<Connection, DbError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // SQLite falls back to reading when it may not write.
+        // SQLite falls back to reading when it may not write, on a read-only disk for one.
         if connection.is_readonly("main").map_err(DbError::from_driver)? {
             let what = "this user may not write to the database file";
             return Err(DbError::Open { what, source: None });
@@ -168,6 +171,22 @@ fn lock(database: &Path) -> Result<File, DbError> {
         }
         Err(TryLockError::Error(error)) => Err(DbError::open("it cannot be locked", error)),
     }
+}
+
+/// Refuses a file that this user may not write before SQLite opens it, which would leave files
+/// beside it that nobody may write either.
+fn demand_writable(url: &DatabaseUrl) -> Result<(), DbError> {
+    for file in url.files() {
+        match access(&file, Access::WRITE_OK) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => {
+                let what = "this user may not write to its file, or to one beside it that has the \
+                            same name and -wal, -shm or .lock behind it";
+                return Err(DbError::open(what, error));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Creates the file for its owner only; SQLite gives its other files the same mode.

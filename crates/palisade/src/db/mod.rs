@@ -38,6 +38,7 @@ pub use migrate::{Migration, SchemaState};
 pub use row::{Column, FromValue, Row, Stored};
 pub use settings::{DatabaseSection, DbSettings, Purpose};
 pub use tx::Tx;
+pub(crate) use url::files_of;
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use value::{Args, ToValue, Value};
 

@@ -76,6 +76,21 @@ impl DatabaseUrl {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Returns the file of the database, and those that are kept beside it while it is open; they
+    /// may not be there.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        files_of(&self.path).into_iter()
+    }
+}
+
+/// Returns a database's file, and what SQLite and the service keep beside it.
+pub(crate) fn files_of(database: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", ".lock"].map(|ending| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    })
 }
 
 impl fmt::Debug for DatabaseUrl {

@@ -141,6 +141,19 @@ impl Account {
         users == [self.user; 2] && groups == [self.group; 2]
     }
 
+    /// Tells why this process could not become this account: only root can become somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::NotRoot`].
+    pub fn demand_to_be_had(&self) -> Result<(), AccountError> {
+        let present = geteuid();
+        if self.is_present() || present.is_root() {
+            return Ok(());
+        }
+        Err(AccountError::NotRoot { wanted: self.wanted.written(), present: present.as_raw() })
+    }
+
     /// Becomes this account for good: groups first, then the group, then the user, each real,
     /// effective and saved; looks whether it lasts.
     ///
@@ -149,10 +162,8 @@ impl Account {
         if self.is_present() {
             return Ok(());
         }
+        self.demand_to_be_had()?;
         let wanted = self.wanted.written();
-        if !geteuid().is_root() {
-            return Err(AccountError::NotRoot { wanted, present: geteuid().as_raw() });
-        }
         if threads != 1 {
             return Err(AccountError::Threads(threads));
         }

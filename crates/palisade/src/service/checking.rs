@@ -3,15 +3,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::command_line::CheckOptions;
-use super::{Basics, Program, Reach, ServiceSettings};
+use super::{Program, Reach, ServiceSettings};
 use crate::check::{
-    Check, CheckSection, Finding, Paths, Report, Rule, Tag, Trust, catalogue, clock, explain,
-    files, live, lockdown, manual, mistakes, shown,
+    Check, CheckSection, Finding, Paths, Report, Rule, SecretReader, Tag, Trust, becomes,
+    catalogue, clock, explain, files, live, lockdown, manual, mistakes, shown,
 };
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Environment, Loaded, Mistakes, Settings};
+use crate::config::{self, Environment, Loaded, Mistakes, SecretOrigin, Secrets};
+use crate::db::files_of;
+use crate::http::{TlsMode, TlsSection};
 use crate::outbound::Target;
+use crate::process::Needs;
 
 /// What a service adds to its check.
 #[derive(Debug, Default)]
@@ -38,18 +40,40 @@ pub struct CheckRequest<'a> {
 }
 
 impl Program {
-    /// Checks a deployment: `basics` are the settings that every service has, `loaded` all of
-    /// them, `own` what the service adds, and `rules` those of its own.
+    /// Checks a deployment with the settings and the environment that a start would have, `own`
+    /// being what the service adds. Settings that are wrong are told with all that can be judged
+    /// without them.
     ///
     /// It ends by locking this process down for good, to tell what takes effect here: print the
     /// report, and end.
-    pub fn check<C: Settings>(
+    pub fn check<C: ServiceSettings>(
         self,
         request: CheckRequest<'_>,
-        (basics, loaded): (&Basics, &Loaded<C>),
+        own: &OwnChecks<C>,
+    ) -> Report {
+        let environment = Environment::of_process();
+        let loaded = config::load::<C>(request.file, &environment);
+        let mut part = own.judge(loaded.as_ref().ok().map(Loaded::settings), &environment);
+        if !C::SECRETS.is_empty() {
+            let (findings, origins) = required_secrets::<C>(&environment);
+            part.findings.splice(0..0, findings);
+            part.secrets.extend(files_among(&origins));
+            part.tags.push(Tag::Secrets);
+        }
+        match loaded {
+            Ok(loaded) => self.check_with(request, &loaded, part, own.rules),
+            Err(wrong) => self.check_without_settings(request, &wrong, part, own.rules),
+        }
+    }
+
+    fn check_with<C: ServiceSettings>(
+        self,
+        request: CheckRequest<'_>,
+        loaded: &Loaded<C>,
         own: OwnPart,
         rules: &[&'static Rule],
     ) -> Report {
+        let basics = &loaded.settings().basics();
         let mut check = Check::new(self.name, self.version, rules);
         let now = SystemClock.now();
         let set = [Tag::Settings, Tag::Tls, Tag::Limits, Tag::Process];
@@ -60,20 +84,20 @@ impl Program {
         secrets.extend(basics.tls.key.clone());
         let certificate = basics.tls.certificate.as_deref();
         let database = database.as_deref();
-        let paths = Paths { settings: request.file, secrets: &secrets, certificate, database };
+        let user = becomes(&basics.sandbox);
+        let paths =
+            Paths { settings: request.file, secrets: &secrets, certificate, database, user };
         check.add([Tag::Files], files(&paths));
         let dated: Vec<&Path> =
             request.file.into_iter().chain(certificate).chain(database).collect();
         check.add([Tag::Clock], clock(now, &dated));
         look(&mut check, request);
         // Nothing that is looked at can be opened any more.
-        check.add([], lockdown(&basics.sandbox));
+        check.add([], lockdown(&basics.sandbox, &needs(&basics.tls, database)));
         check.report(&basics.check)
     }
 
-    /// Checks what can be checked without settings: says what is wrong with them, and judges the
-    /// rest of what the service found.
-    pub fn check_without_settings(
+    fn check_without_settings(
         self,
         request: CheckRequest<'_>,
         wrong: &Mistakes,
@@ -94,7 +118,6 @@ impl Program {
 ///
 /// ```
 /// use palisade::check::Finding;
-/// use palisade::config::Environment;
 /// use palisade::service::{OwnChecks, OwnPart};
 ///
 /// palisade::rules! {
@@ -107,27 +130,30 @@ impl Program {
 ///     }
 /// }
 ///
-/// fn judge<C>(_: &C, environment: &Environment) -> OwnPart {
-///     let missing = !environment.is_set("GUESTS");
-///     let finding = missing.then(|| Finding::new(&NO_GUESTS, "GUESTS is not set"));
-///     OwnPart { findings: finding.into_iter().collect(), ..OwnPart::default() }
-/// }
-///
 /// palisade::service_settings! {
 ///     /// Everything that can be set.
 ///     struct Settings in "GREETER" {}
 /// }
-/// let own = OwnChecks::<Settings>::new(RULES, judge);
+/// let own = OwnChecks::<Settings>::new(RULES, |_settings, environment| {
+///     let missing = !environment.is_set("GUESTS");
+///     let finding = missing.then(|| Finding::new(&NO_GUESTS, "GUESTS is not set"));
+///     OwnPart { findings: finding.into_iter().collect(), ..OwnPart::default() }
+/// });
 /// ```
 pub struct OwnChecks<C> {
     rules: &'static [&'static Rule],
-    judge: fn(&C, &Environment) -> OwnPart,
+    judge: fn(Option<&C>, &Environment) -> OwnPart,
+    of_settings: fn(&C) -> Vec<Finding>,
 }
 
 impl<C> OwnChecks<C> {
-    /// Judges by `judge`, whose findings are all of `rules`.
-    pub fn new(rules: &'static [&'static Rule], judge: fn(&C, &Environment) -> OwnPart) -> Self {
-        Self { rules, judge }
+    /// Judges by `judge`, whose findings are all of `rules`; it is given no settings if they are
+    /// wrong.
+    pub fn new(
+        rules: &'static [&'static Rule],
+        judge: fn(Option<&C>, &Environment) -> OwnPart,
+    ) -> Self {
+        Self { rules, judge, of_settings: |_| Vec::new() }
     }
 
     /// Judges nothing.
@@ -135,12 +161,32 @@ impl<C> OwnChecks<C> {
         Self::new(&[], |_, _| OwnPart::default())
     }
 
+    /// Judges the settings by themselves too: they are judged so at each reload as well, and those
+    /// with which the service would not start again are refused then.
+    #[must_use]
+    pub fn of_settings(mut self, judge: fn(&C) -> Vec<Finding>) -> Self {
+        self.of_settings = judge;
+        self
+    }
+
     pub(super) fn rules(&self) -> &'static [&'static Rule] {
         self.rules
     }
 
-    pub(super) fn judge(&self, settings: &C, environment: &Environment) -> OwnPart {
-        (self.judge)(settings, environment)
+    /// Returns how settings are judged by themselves.
+    pub(super) fn settings_judge(&self) -> fn(&C) -> Vec<Finding> {
+        self.of_settings
+    }
+
+    /// Judges everything but the settings by themselves.
+    pub(super) fn judge_surroundings(&self, settings: &C, environment: &Environment) -> OwnPart {
+        (self.judge)(Some(settings), environment)
+    }
+
+    fn judge(&self, settings: Option<&C>, environment: &Environment) -> OwnPart {
+        let mut part = (self.judge)(settings, environment);
+        part.findings.extend(settings.map(self.of_settings).unwrap_or_default());
+        part
     }
 }
 
@@ -150,26 +196,28 @@ impl<C> fmt::Debug for OwnChecks<C> {
     }
 }
 
-/// Checks a service without a command line of its own.
-pub(super) fn check<C: ServiceSettings>(
-    program: Program,
-    file: Option<&Path>,
-    options: &CheckOptions,
-    own: OwnChecks<C>,
-) -> Report {
-    let environment = Environment::of_process();
-    let (url, authority) = (options.url.as_ref(), options.authority.as_deref());
-    let request = CheckRequest { file, url, authority };
-    match config::load::<C>(file, &environment) {
-        Ok(loaded) => {
-            let basics = loaded.settings().basics();
-            let part = own.judge(loaded.settings(), &environment);
-            program.check(request, (&basics, &loaded), part, own.rules)
-        }
-        Err(wrong) => {
-            program.check_without_settings(request, &wrong, OwnPart::default(), own.rules)
-        }
+/// Looks for every secret that the service cannot do without; returns what is wrong with them, and
+/// where they are.
+pub(super) fn required_secrets<C: ServiceSettings>(
+    environment: &Environment,
+) -> (Vec<Finding>, Vec<(&'static str, SecretOrigin)>) {
+    let mut reader = SecretReader::new(Secrets::of(environment));
+    for name in C::SECRETS {
+        // Only what is wrong with it: the service reads it itself.
+        reader.text(name);
     }
+    reader.finish()
+}
+
+fn files_among(origins: &[(&str, SecretOrigin)]) -> impl Iterator<Item = PathBuf> {
+    origins.iter().filter_map(|(_, origin)| origin.file()).map(Path::to_owned)
+}
+
+/// Returns what the service must be able to read and write once it is who it is to be.
+fn needs(tls: &TlsSection, database: Option<&Path>) -> Needs {
+    let files = [&tls.certificate, &tls.key].into_iter().flatten();
+    let read = files.filter(|_| tls.mode == TlsMode::Files).fold(Needs::new(), Needs::reads);
+    database.into_iter().flat_map(files_of).fold(read, Needs::writes)
 }
 
 /// What `check --explain` comes to.

@@ -104,12 +104,12 @@ impl Prepared {
         loaded: &Loaded<C>,
         reach: Reach,
     ) -> Result<Self, StartError> {
-        Self::checked(program, loaded, reach, Vec::new())
+        Self::checked(program, loaded, reach, Vec::new(), |_| Vec::new())
     }
 
-    /// As [`new`](Self::new), but refuses for what the service found in its own settings and
-    /// secrets too, so that all of it is told at once. Findings that do not stop a start are left
-    /// out.
+    /// As [`new`](Self::new), but refuses for what the service found in its own secrets, and for
+    /// what `judge` finds in the settings, so that all of it is told at once. Settings that are
+    /// read again are judged as well. Findings that do not stop a start are left out.
     ///
     /// # Errors
     ///
@@ -118,17 +118,20 @@ impl Prepared {
         program: Program,
         loaded: &Loaded<C>,
         reach: Reach,
-        own: Vec<Finding>,
+        mut own: Vec<Finding>,
+        judge: fn(&C) -> Vec<Finding>,
     ) -> Result<Self, StartError> {
         let mut basics = loaded.settings().basics();
         let log = telemetry::start(program.name, &basics.log.now());
         basics.log.on_change(telemetry::apply);
+        own.extend(judge(loaded.settings()));
         let checked = basics.deployment(reach, SystemClock.now()).clear(own)?;
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
         // What would not start is not taken while it runs either.
-        let reloader = loaded.reloader_judged(move |fresh| would_not_start(&fresh.basics(), reach));
+        let reloader = loaded
+            .reloader_judged(move |fresh| would_not_start(&fresh.basics(), reach, judge(fresh)));
         let needs = Needs::new();
         Ok(Self { program, basics, reloader, reach, account, needs, log, checked })
     }
@@ -214,12 +217,14 @@ fn needs_of(
     Ok(Needs::new().writes(certificates))
 }
 
-/// Returns the addresses for which a service with these settings would not start again. Files are
-/// not judged: those that it does not have yet are out of its reach.
-fn would_not_start(basics: &Basics, reach: Reach) -> Vec<Mistake> {
+/// Returns why a service with these settings would not start again: for its addresses, or for what
+/// it found in them itself. Files and the account are not judged: those that it does not have yet
+/// are out of its reach.
+fn would_not_start(basics: &Basics, reach: Reach, own: Vec<Finding>) -> Vec<Mistake> {
     let deployment = basics.deployment(reach, SystemClock.now());
-    let exposed = deployment.exposed(&basics.server.listen.0);
-    exposed.iter().filter(|finding| finding.rule().stops_start).map(Mistake::of_all).collect()
+    let mut findings = deployment.exposed(&basics.server.listen.0);
+    findings.extend(own);
+    findings.iter().filter(|finding| finding.rule().stops_start).map(Mistake::of_all).collect()
 }
 
 /// Makes the certificate, if the settings want one of our own, beside the service's own start,

@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::checking::{Explained, OwnChecks, check, explained};
+use super::checking::{CheckRequest, Explained, OwnChecks, explained, required_secrets};
 use super::command_line::{CheckOptions, Command, CommandLine, usage};
 use super::offer::{Failure, Offer, Setup};
 use super::{Prepared, Reach, ServiceSettings, StartError};
-use crate::check::{Finding, Refused, SecretReader, mistakes};
+use crate::check::{Finding, Refused, mistakes};
 use crate::config::{self, Environment, Loaded, Mistake, Mistakes, Secrets};
 use crate::http::{InheritedSockets, Introduction};
-use crate::process::Needs;
+use crate::process::{Needs, keep_memory_private};
 use crate::secret::redacted;
 
 /// A service as a program, with all that it is called.
@@ -52,8 +52,8 @@ impl Program {
     /// `check` judges the deployment by number ([`crate::check`]), and what answers at `--url URL`.
     ///
     /// `build` runs in a process that is locked down: it reads the file of the settings, those of
-    /// `[tls]`, and the files that variables called `..._FILE` and `CREDENTIALS_DIRECTORY` name.
-    /// A service that needs more, a database for one, says so in [`main_with`](Self::main_with).
+    /// `[tls]`, and those of the secrets that the settings list ([`ServiceSettings::SECRETS`]). A
+    /// service that needs more, a database for one, says so in [`main_with`](Self::main_with).
     ///
     /// The example `minimal`, at the top of this crate's documentation, is a whole program.
     ///
@@ -109,9 +109,14 @@ impl Program {
                 return ExitCode::from(2);
             }
         };
+        if matches!(command, Command::ShowSettings) {
+            // It reads every secret. Where the system refuses this, it does so for the service too,
+            // which says it.
+            keep_memory_private().ok();
+        }
         let outcome = match command {
             Command::Serve => self.serve(file.as_deref(), needs, own, build),
-            Command::Check(options) => return self.tell_check(file.as_deref(), &options, own),
+            Command::Check(options) => return self.tell_check(file.as_deref(), &options, &own),
             Command::ShowSettings => show_settings::<C>(file.as_deref()),
             Command::ExampleSettings => print(&config::example::<C>()),
             Command::Help => print(&format!("{}\n\n{}\n", self.about, usage(self.name))),
@@ -136,9 +141,10 @@ impl Program {
         let (loaded, mut found) = read::<C>(file, &environment).map_err(StartError::Refused)?;
         let settings = loaded.settings();
         let needs = needs(settings, &environment).map_err(StartError::Service)?;
-        let needs = needs.and(files_of(file, &environment));
-        found.extend(own.judge(settings, &environment).findings);
-        let prepared = Prepared::checked(self, &loaded, Reach::AsSet, found)?.needs(needs);
+        let needs = needs.and(files_of::<C>(file, &environment));
+        found.extend(own.judge_surroundings(settings, &environment).findings);
+        let judge = own.settings_judge();
+        let prepared = Prepared::checked(self, &loaded, Reach::AsSet, found, judge)?.needs(needs);
         let settings = loaded.into_settings();
         let public_url = prepared.public_url();
         let inherited = InheritedSockets::take(&environment);
@@ -158,7 +164,7 @@ impl Program {
         self,
         file: Option<&Path>,
         options: &CheckOptions,
-        own: OwnChecks<C>,
+        own: &OwnChecks<C>,
     ) -> ExitCode {
         let outcome = match explained(own.rules(), options.explain.as_deref()) {
             Explained::Text(text) => print(&text).map(|()| ExitCode::SUCCESS),
@@ -167,7 +173,8 @@ impl Program {
                 Ok(ExitCode::from(2))
             }
             Explained::NotAsked => {
-                let report = check(self, file, options, own);
+                let (url, authority) = (options.url.as_ref(), options.authority.as_deref());
+                let report = self.check(CheckRequest { file, url, authority }, own);
                 let text = report.written(options.is_json);
                 let status = if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
                 print(&text).map(|()| status)
@@ -186,12 +193,7 @@ fn read<C: ServiceSettings>(
     file: Option<&Path>,
     environment: &Environment,
 ) -> Result<(Loaded<C>, Vec<Finding>), Refused> {
-    let mut reader = SecretReader::new(Secrets::of(environment));
-    for name in C::SECRETS {
-        // Only what is wrong with it: the service reads it itself.
-        reader.text(name);
-    }
-    let mut found = reader.finish().0;
+    let mut found = required_secrets::<C>(environment).0;
     match config::load::<C>(file, environment) {
         Ok(loaded) => Ok((loaded, found)),
         Err(wrong) => {
@@ -201,12 +203,12 @@ fn read<C: ServiceSettings>(
     }
 }
 
-/// Returns the files that every service reads: its settings, and its secrets by every way that
-/// [`Secrets::of`](crate::config::Secrets::of) knows.
-fn files_of(settings: Option<&Path>, environment: &Environment) -> Needs {
-    let names = environment.names_with_prefix("");
-    let named = names.filter(|name| name.ends_with("_FILE") || name == "CREDENTIALS_DIRECTORY");
-    let secrets = named.filter_map(|name| environment.path(&name));
+/// Returns the files that every service may read again: its settings, and its secrets. Other
+/// variables may be called `..._FILE` too, and say nothing about what this service may read.
+fn files_of<C: ServiceSettings>(settings: Option<&Path>, environment: &Environment) -> Needs {
+    let sources = Secrets::of(environment);
+    let found = C::SECRETS.iter().filter_map(|name| sources.find(name).ok().flatten());
+    let secrets = found.filter_map(|found| found.origin.file().map(Path::to_owned));
     let files = settings.map(Path::to_owned).into_iter().chain(secrets);
     files.fold(Needs::new(), Needs::rereads)
 }
@@ -281,6 +283,30 @@ mod tests {
             assert!(said.contains(expected), "{expected}\n{said}");
         }
         assert!(!said.contains("s3cr3t"), "{said}");
+    }
+
+    #[test]
+    fn only_the_files_of_its_own_secrets_may_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["settings/all.toml", "keys/map", "others/key"] {
+            let file = folder.path().join(name);
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, "correct horse battery staple").unwrap();
+            let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&file, closed).unwrap();
+        }
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let environment = Environment::from_pairs([
+            ("MAP_KEY_FILE", at("keys/map")),
+            ("SOMEBODYS_FILE", at("others/key")),
+            ("OTHERS_FILE", at("others")),
+            ("CREDENTIALS_DIRECTORY", at("others")),
+        ]);
+
+        let needs = files_of::<Needy>(Some(at("settings/all.toml").as_ref()), &environment);
+
+        let expected = Needs::new().rereads(at("settings/all.toml")).rereads(at("keys/map"));
+        assert_eq!(needs, expected);
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -56,6 +56,7 @@ PAL410 error
 PAL411 note
 PAL412 error
 PAL413 note
+PAL414 error
 PAL501 error !
 PAL502 error !
 PAL503 error !
@@ -82,6 +83,8 @@ PAL702 warning
 PAL703 note
 PAL704 error
 PAL705 warning
+PAL706 error !
+PAL707 error
 PAL801 error
 PAL802 warning
 PAL803 warning
