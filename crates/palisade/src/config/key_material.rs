@@ -1,11 +1,12 @@
 //! Keys that people paste: decoded, and refused when a machine could guess them.
 //!
 //! No test can prove that bytes are random. These refuse what is surely not: words, patterns,
-//! encoded text. A key from a good source passes but for one in a million.
+//! sentences, encoded text. A key from a good source passes but for one in a million.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
+use super::key_words;
 use crate::secret::Secret;
 
 /// Fewest bytes of a key: as many as SHA-256 gives.
@@ -148,7 +149,8 @@ fn judge_text(text: &str) -> Result<(), WeakKey> {
     judge_pattern(symbols)?;
     let one_case =
         symbols.iter().all(u8::is_ascii_lowercase) || symbols.iter().all(u8::is_ascii_uppercase);
-    if one_case && !symbols.is_empty() { Err(WeakKey::Text) } else { Ok(()) }
+    let is_text = (one_case && !symbols.is_empty()) || key_words::are_most_of(text);
+    if is_text { Err(WeakKey::Text) } else { Ok(()) }
 }
 
 fn judge_bytes(bytes: &[u8]) -> Result<(), WeakKey> {
@@ -215,6 +217,18 @@ mod tests {
             prop_assert_eq!(key.expose().len(), 43);
             prop_assert!(KeyMaterial::parse(&key).is_ok());
         }
+
+        #[test]
+        fn every_generated_key_is_read_in_every_form_that_is_allowed(_ in 0..64_u8) {
+            let key = KeyMaterial::generate();
+            let bytes = KeyMaterial::parse(&key).unwrap();
+            let hex = HEXLOWER_PERMISSIVE.encode(bytes.expose());
+            let forms = [format!("{}=", key.expose()), hex.to_uppercase(), hex];
+            for form in forms {
+                let read = KeyMaterial::parse(&Secret::new(form.clone()));
+                prop_assert!(read.is_ok_and(|read| read.expose() == bytes.expose()), "{}", form);
+            }
+        }
     }
 
     #[test]
@@ -264,6 +278,8 @@ mod tests {
             (&BASE64URL_NOPAD.encode(&striding), WeakKey::Sequence),
             (&sentence, WeakKey::Text),
             ("correcthorsebatterystaplebutwithoutanyspaces", WeakKey::Text),
+            ("This-is-my-Own-Key-please-rotate-it-soon-ok1", WeakKey::Text),
+            ("THIS_KEY_WILL_BE_ROTATED_BEFORE_PRODUCTION_2", WeakKey::Text),
             (&BASE64URL_NOPAD.encode(&few), WeakKey::LowEntropy),
         ] {
             assert_eq!(weakness(text), Some(why), "{text}");

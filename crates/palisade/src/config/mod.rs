@@ -25,6 +25,7 @@ mod example;
 mod field;
 mod file;
 mod key_material;
+mod key_words;
 mod kinds;
 mod known_secrets;
 mod live;
