@@ -399,8 +399,67 @@ async fn each_fault_of_the_certificate_is_its_own_finding() {
             },
             &["PAL514"],
         ),
+        (
+            "a certificate for clients",
+            |site| {
+                let issued = site.authority.issue_for_clients(HOST, THIS_YEAR);
+                site.serve_with(&issued);
+            },
+            &["PAL515"],
+        ),
+        (
+            "signed over SHA-1",
+            |site| site.write("tls/chain.pem", SIGNED_OVER_SHA_1, 0o644),
+            &["PAL502", "PAL513", "PAL516"],
+        ),
+        ("a certificate for everybody", |site| site.close("tls/chain.pem", 0o666), &["PAL517"]),
+        ("a certificate for a group", |site| site.close("tls/chain.pem", 0o664), &["PAL517"]),
     ])
     .await;
+}
+
+/// Each is told in words, and with what to do about it.
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_told_without_the_insides_of_libraries() {
+    let told = async |spoil: fn(&mut Site), id: &str| {
+        let mut site = Site::good(HOST).await;
+        spoil(&mut site);
+        let checked = site.check(&[]).await;
+        let what = checked.what(id).join("\n");
+        for inside in ["DnsName", "Other", "Error", "{", "[4", "no items"] {
+            assert!(!what.contains(inside), "{inside}: {what}");
+        }
+        what
+    };
+
+    let elsewhere = |site: &mut Site| {
+        site.serve_with(&site.authority.issue("shop.example.com", THIS_YEAR));
+    };
+    let names = told(elsewhere, "PAL510").await;
+    assert!(names.ends_with("is not among its names: shop.example.com"), "{names}");
+    let none = told(|site| site.write("tls/chain.pem", RSA_1024, 0o644), "PAL509").await;
+    assert!(none.contains("1024"), "{none}");
+    let nameless =
+        |site: &mut Site| site.serve_with(&site.authority.issue_without_names(THIS_YEAR));
+    let nameless = told(nameless, "PAL510").await;
+    assert!(nameless.contains("it has none (subjectAltName)"), "{nameless}");
+    let encrypted = |site: &mut Site| site.write("tls/key.pem", ENCRYPTED_KEY, 0o600);
+    let encrypted = told(encrypted, "PAL501").await;
+    assert!(
+        encrypted.contains("openssl pkey -in ") && encrypted.contains("key.pem"),
+        "{encrypted}"
+    );
+    let older = |site: &mut Site| site.write("tls/key.pem", ENCRYPTED_AS_OF_OLD, 0o600);
+    assert!(told(older, "PAL501").await.contains("openssl pkey -in "));
+    let cut =
+        |site: &mut Site| site.write("tls/key.pem", "-----BEGIN PRIVATE KEY-----\nMC4", 0o600);
+    let cut = told(cut, "PAL501").await;
+    assert!(cut.contains("it is cut off"), "{cut}");
+    let damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let site = Site::good(HOST).await;
+    site.write("tls/chain.pem", damaged, 0o644);
+    let damaged = site.check(&[]).await.what("PAL501").join("\n");
+    assert!(damaged.contains("damaged: it cannot be read"), "{damaged}");
 }
 
 #[tokio::test]
@@ -437,6 +496,16 @@ async fn find(faults: &[Fault]) {
         }
     }
 }
+
+/// The first lines of what `openssl pkey -aes256` writes, and what `openssl rsa -aes256
+/// -traditional` does: nothing behind them is looked at.
+const ENCRYPTED_KEY: &str =
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIHs\n-----END ENCRYPTED PRIVATE KEY-----\n";
+const ENCRYPTED_AS_OF_OLD: &str = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+     DEK-Info: AES-256-CBC,6A1B\n\nMIHs\n-----END RSA PRIVATE KEY-----\n";
+
+/// Made by openssl until the year 2109; rcgen signs over nothing that weak.
+const SIGNED_OVER_SHA_1: &str = include_str!("sha1.crt");
 
 /// Made by openssl; rcgen makes no key that weak.
 const RSA_1024: &str = include_str!("rsa_1024.crt");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use palisade::clock::{Clock, SystemClock};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, date_time_ymd,
 };
 
 /// From how many days ago until in how many days a certificate is good.
@@ -42,8 +43,28 @@ impl Authority {
 
     /// Issues a certificate for `name` that is good for `days`.
     pub(crate) fn issue(&self, name: &str, days: [i64; 2]) -> Issued {
+        self.sign(&parameters(name, days))
+    }
+}
+
+impl Authority {
+    /// Issues a certificate with which `name` may prove to be a client, and no server.
+    pub(crate) fn issue_for_clients(&self, name: &str, days: [i64; 2]) -> Issued {
+        let mut parameters = parameters(name, days);
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&parameters)
+    }
+
+    /// Issues a certificate that names nobody, as they were made when the common name counted.
+    pub(crate) fn issue_without_names(&self, days: [i64; 2]) -> Issued {
+        let mut parameters = parameters("orders.example.com", days);
+        parameters.subject_alt_names.clear();
+        self.sign(&parameters)
+    }
+
+    fn sign(&self, parameters: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
-        issued(parameters(name, days).signed_by(&key, &self.issuer).unwrap(), &key)
+        issued(parameters.signed_by(&key, &self.issuer).unwrap(), &key)
     }
 }
 

@@ -102,48 +102,106 @@ crate::rules! {
         why: "Clients that follow it refuse the service.",
         mend: "Get the present chain from whoever issued the certificate.",
     }
+    /// It is for something else.
+    NOT_FOR_SERVERS = "PAL515", Error, Tls {
+        title: "A certificate is not for servers.",
+        why: "Its extended key usage leaves serverAuth out (RFC 5280, section 4.2.1.12), so every \
+              client refuses the service.",
+        mend: "Have it issued for a server: `extendedKeyUsage = serverAuth`, where openssl makes \
+               it.",
+    }
+    /// Its signature can be forged.
+    FORGEABLE = "PAL516", Error, Tls {
+        title: "A certificate is signed over a digest that can be forged.",
+        why: "Clients refuse signatures over SHA-1 and MD5 (RFC 8446, section 4.4.2.4), because \
+              others could make a certificate of their own that has the same.",
+        mend: "Have it issued anew, signed over SHA-256.",
+    }
+    /// Others can put another certificate there.
+    FILE_OPEN = "PAL517", Error, Tls {
+        title: "Others can change the file of the certificate.",
+        why: "Whoever writes there decides what clients are shown, and whether the service \
+              starts: with a certificate that does not fit the key there is no TLS.",
+        mend: "`chown` it to root or to the service's user, and `chmod go-w` it.",
+    }
 }
 
 /// Returns what keeps TLS from being served.
-pub(super) fn fatal(tls: &TlsSection) -> Option<Finding> {
+pub(super) fn fatal(tls: &TlsSection) -> Vec<Finding> {
     if tls.mode != TlsMode::Files {
-        return None;
+        return Vec::new();
     }
-    let Some(files) = files(tls) else {
-        let what = "tls.mode = \"files\" needs tls.certificate and tls.key";
-        return Some(Finding::new(&UNUSABLE, what));
-    };
-    let error = files.check().err()?;
+    let Some(files) = files(tls) else { return missing(tls) };
+    let Err(error) = files.check() else { return Vec::new() };
     let rule = match error {
         TlsError::SharedKey { .. } => &KEY_OPEN,
         TlsError::Mismatch { .. } => &MISMATCH,
         _ => &UNUSABLE,
     };
-    Some(Finding::new(rule, format_args!("[tls]: {error}")))
+    vec![Finding::new(rule, format_args!("[tls]: {error}"))]
+}
+
+/// Names each file that is not set.
+fn missing(tls: &TlsSection) -> Vec<Finding> {
+    let both = [("certificate", &tls.certificate), ("key", &tls.key)];
+    let missing = both.into_iter().filter(|(_, file)| file.is_none());
+    missing
+        .map(|(key, _)| {
+            let what = format_args!("tls.{key} is not set, and tls.mode = \"files\" needs it");
+            Finding::new(&UNUSABLE, what)
+        })
+        .collect()
 }
 
 pub(super) fn judge(deployment: &Deployment<'_>) -> Vec<Finding> {
-    let mut findings: Vec<_> = fatal(deployment.tls).into_iter().collect();
+    let mut findings = fatal(deployment.tls);
     let Some(files) = files(deployment.tls).filter(|_| deployment.tls.mode == TlsMode::Files)
     else {
         return findings;
     };
-    let user = becomes(deployment.sandbox);
-    let foreign = Holder::of(&files.key).filter(|key| key.is_foreign(user));
-    findings.extend(foreign.map(|key| {
-        let what = format_args!("{}, the user here is {}", key.said(), this_user());
-        Finding::new(&KEY_FOREIGN, what)
-    }));
+    findings.extend(judge_holders(&files, becomes(deployment.sandbox)));
     let Ok(chain) = Chain::from_file(&files.certificate) else { return findings };
     findings.extend(judge_chain(&chain, deployment.now));
+    findings.extend(judge_use(&chain));
     let url = public_url(deployment);
-    if let Some(host) = url.as_ref().and_then(http::Uri::host)
-        && let Err(names) = chain.covers(host)
-    {
-        let what = format_args!("{host} is not among its names: {}", names.join(", "));
-        findings.push(Finding::new(&WRONG_NAME, what));
-    }
+    let host = url.as_ref().and_then(http::Uri::host);
+    findings.extend(host.and_then(|host| judge_names(&chain, host, &WRONG_NAME)));
     findings
+}
+
+fn judge_holders(files: &TlsFiles, user: Option<u32>) -> impl Iterator<Item = Finding> {
+    let foreign = Holder::of(&files.key).filter(|key| key.is_foreign(user)).map(|key| {
+        let what = format_args!("{}, the user here is {}", key.said(), this_user());
+        Finding::new(&KEY_FOREIGN, what)
+    });
+    let is_open = |file: &Holder| {
+        file.is_open_to_all() || file.is_open_to_group() || file.is_foreign(user)
+    };
+    let open = Holder::of(&files.certificate).filter(is_open);
+    foreign.into_iter().chain(open.map(|file| Finding::new(&FILE_OPEN, file.said())))
+}
+
+/// Says that the certificate of `chain` is not for `host`, if that is so, and for whom it is.
+pub(super) fn judge_names(chain: &Chain, host: &str, rule: &'static Rule) -> Option<Finding> {
+    let names = chain.covers(host).err()?;
+    let names = if names.is_empty() {
+        "it has none (subjectAltName); a common name does not count".to_owned()
+    } else {
+        names.join(", ")
+    };
+    Some(Finding::new(rule, format_args!("{host} is not among its names: {names}")))
+}
+
+fn judge_use(chain: &Chain) -> impl Iterator<Item = Finding> {
+    let other = chain.first_not_for_servers().map(|place| {
+        let what =
+            format_args!("the extended key usage of certificate {place} leaves out serverAuth");
+        Finding::new(&NOT_FOR_SERVERS, what)
+    });
+    let forgeable = chain.first_weak_digest().map(|(place, digest)| {
+        Finding::new(&FORGEABLE, format_args!("certificate {place} is signed over {digest}"))
+    });
+    other.into_iter().chain(forgeable)
 }
 
 fn files(tls: &TlsSection) -> Option<TlsFiles> {

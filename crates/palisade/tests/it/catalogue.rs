@@ -70,6 +70,9 @@ PAL511 warning
 PAL512 error
 PAL513 note
 PAL514 error
+PAL515 error
+PAL516 error
+PAL517 error
 PAL601 warning
 PAL602 warning
 PAL603 warning

@@ -5,7 +5,7 @@ use super::rules::{
 };
 use super::{Trust, Visit};
 use crate::check::Finding;
-use crate::check::certificate::judge_time;
+use crate::check::certificate::{judge_names, judge_time};
 use crate::http::{Chain, Roots};
 use crate::outbound::{HttpAnswer, LookError, exchange_bare, shake_hands};
 
@@ -46,11 +46,7 @@ fn judge_chain(visit: &Visit<'_>, trust: Trust<'_>, chain: &Chain) -> Vec<Findin
     {
         findings.push(Finding::new(&UNTRUSTED, why));
     }
-    if let Err(names) = chain.covers(visit.target.host()) {
-        let host = visit.target.host();
-        let what = format_args!("{host} is not among its names: {}", names.join(", "));
-        findings.push(Finding::new(&WRONG_NAME, what));
-    }
+    findings.extend(judge_names(chain, visit.target.host(), &WRONG_NAME));
     findings
 }
 

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, Error, RootCertStore};
 
 use super::der::{Facts, Key, facts};
 use super::files::{open, read, read_chain};
+use super::words::said;
 use super::{TlsError, Validity};
 use crate::clock::Timestamp;
 
@@ -60,19 +61,19 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// The names that it is good for.
+    /// The names and addresses that it is good for, as people write them; there may be none.
     pub fn covers(&self, host: &str) -> Result<(), Vec<String>> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let parsed = self.0.first().and_then(|own| ParsedCertificate::try_from(own).ok());
         let name = ServerName::try_from(host).ok();
-        let Some((parsed, name)) = parsed.zip(name) else { return Err(Vec::new()) };
-        verify_server_name(&parsed, &name).map_err(|error| match error {
-            Error::InvalidCertificate(CertificateError::NotValidForNameContext {
-                presented,
-                ..
-            }) => presented,
-            _ => Vec::new(),
-        })
+        let is_covered = parsed
+            .zip(name)
+            .is_some_and(|(parsed, name)| verify_server_name(&parsed, &name).is_ok());
+        if is_covered { Ok(()) } else { Err(self.names()) }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.facts().next().flatten().map(|own| own.extensions.names).unwrap_or_default()
     }
 
     /// Tells whether the server's certificate was issued by itself.
@@ -100,6 +101,27 @@ impl Chain {
         }
     }
 
+    /// Returns the place, from 1, of the first certificate that says for what it may be used and
+    /// leaves servers out (RFC 5280, section 4.2.1.12); clients look at all of them but the root's.
+    pub fn first_not_for_servers(&self) -> Option<usize> {
+        self.judged().find(|(_, facts)| facts.extensions.leaves_servers_out).map(|(place, _)| place)
+    }
+
+    /// Returns the place, from 1, of the first certificate whose signature is over a digest that
+    /// can be forged, and which digest that is. The root's own signature is not looked at: nobody
+    /// verifies it.
+    pub fn first_weak_digest(&self) -> Option<(usize, &'static str)> {
+        self.judged().find_map(|(place, facts)| Some((place, facts.weak_digest?)))
+    }
+
+    /// Returns the certificates that clients judge, each with its place from 1: the server's own,
+    /// and of the others those that were not issued by themselves.
+    fn judged(&self) -> impl Iterator<Item = (usize, Facts<'_>)> {
+        let all = (1..).zip(self.facts());
+        all.filter_map(|(place, facts)| Some((place, facts?)))
+            .filter(|(place, facts)| *place == 1 || facts.issuer != facts.subject)
+    }
+
     /// Tells whether one of `roots` vouches for the server's certificate at `now`, as clients
     /// decide it.
     ///
@@ -118,7 +140,7 @@ impl Chain {
             .and_then(|own| {
                 verify_server_cert_signed_by_trust_anchor(&own, &roots.0, others, now, algorithms)
             })
-            .map_err(|error| error.to_string())
+            .map_err(|error| said(&error))
     }
 
     fn facts(&self) -> impl Iterator<Item = Option<Facts<'_>>> {

@@ -1,5 +1,8 @@
-//! As much of X.509 (RFC 5280, section 4.1) as rustls does not tell: who issued a certificate, and
-//! what kind of key it is about. Nothing here decides whether a certificate is trusted.
+//! As much of X.509 (RFC 5280, section 4.1) as rustls does not tell: who issued a certificate, how it
+//! is signed, what kind of key it is about, and for what it is good. Nothing here decides whether a
+//! certificate is trusted.
+
+use super::extensions::{Extensions, extensions};
 
 /// What stands in a certificate.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,6 +13,10 @@ pub(super) struct Facts<'a> {
     pub(super) subject: &'a [u8],
     /// The key that it vouches for.
     pub(super) key: Key,
+    /// The digest that its signature is over, if that is one that can be forged.
+    pub(super) weak_digest: Option<&'static str>,
+    /// For what it is good.
+    pub(super) extensions: Extensions,
 }
 
 /// A kind of key.
@@ -25,10 +32,10 @@ pub(super) enum Key {
     Other,
 }
 
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const OBJECT: u8 = 0x06;
+pub(super) const OBJECT: u8 = 0x06;
 /// The version, which the first version of X.509 does not have.
 const VERSION: u8 = 0xA0;
 
@@ -41,11 +48,20 @@ const CURVES: [&[u8]; 3] = [
     &[0x2B, 0x81, 0x04, 0x00, 0x22],
     &[0x2B, 0x81, 0x04, 0x00, 0x23],
 ];
+/// Ways to sign over MD5 and SHA-1 (RFC 3279, section 2.2): both have been forged.
+const WEAK_DIGESTS: [(&[u8], &str); 4] = [
+    (&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x04], "MD5"),
+    (&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x05], "SHA-1"),
+    (&[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x01], "SHA-1"),
+    (&[0x2A, 0x86, 0x48, 0xCE, 0x38, 0x04, 0x03], "SHA-1"),
+];
 
 /// Reads a certificate; `None` if it is none.
 pub(super) fn facts(certificate: &[u8]) -> Option<Facts<'_>> {
-    let signed = take(certificate, SEQUENCE)?.content;
-    let mut rest = take(signed, SEQUENCE)?.content;
+    let whole = take(certificate, SEQUENCE)?.content;
+    let signed = take(whole, SEQUENCE)?;
+    let signature = take(take(signed.rest, SEQUENCE)?.content, OBJECT)?.content;
+    let mut rest = signed.content;
     if let Some(version) = take(rest, VERSION) {
         rest = version.rest;
     }
@@ -54,8 +70,15 @@ pub(super) fn facts(certificate: &[u8]) -> Option<Facts<'_>> {
     let issuer = take(rest, SEQUENCE)?;
     let validity = take(issuer.rest, SEQUENCE)?;
     let subject = take(validity.rest, SEQUENCE)?;
-    let key = take(subject.rest, SEQUENCE)?.content;
-    Some(Facts { issuer: issuer.content, subject: subject.content, key: key_of(key)? })
+    let key = take(subject.rest, SEQUENCE)?;
+    let weak = WEAK_DIGESTS.iter().find(|(algorithm, _)| *algorithm == signature);
+    Some(Facts {
+        issuer: issuer.content,
+        subject: subject.content,
+        key: key_of(key.content)?,
+        weak_digest: weak.map(|(_, digest)| *digest),
+        extensions: extensions(key.rest),
+    })
 }
 
 fn key_of(info: &[u8]) -> Option<Key> {
@@ -83,13 +106,13 @@ fn modulus_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - leading)
 }
 
-struct Element<'a> {
-    content: &'a [u8],
-    rest: &'a [u8],
+pub(super) struct Element<'a> {
+    pub(super) content: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
 /// Takes one element of the kind `tag` from the front (ITU-T X.690, section 8.1).
-fn take(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
+pub(super) fn take(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
     let (found, bytes) = bytes.split_first()?;
     let (length, bytes) = bytes.split_first()?;
     if *found != tag {
@@ -125,11 +148,11 @@ mod tests {
         for kind in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
             let der = certificate(&KeyPair::generate_for(kind).unwrap());
 
-            let Facts { issuer, subject, key } = facts(&der).unwrap();
+            let facts = facts(&der).unwrap();
 
-            assert_eq!(issuer, subject);
-            assert!(!issuer.is_empty());
-            assert_eq!(key, Key::KnownCurve);
+            assert_eq!(facts.issuer, facts.subject);
+            assert!(!facts.issuer.is_empty());
+            assert_eq!((facts.key, facts.weak_digest), (Key::KnownCurve, None));
         }
     }
 

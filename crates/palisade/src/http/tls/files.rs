@@ -57,6 +57,9 @@ impl TlsFiles {
             return Err(TlsError::SharedKey { file: file.clone(), mode });
         }
         let text = read(file, opened)?;
+        if is_encrypted(text.expose()) {
+            return Err(TlsError::EncryptedKey { file: file.clone() });
+        }
         PrivateKeyDer::from_pem_slice(text.expose()).map_err(|cause| TlsError::NotPem {
             file: file.clone(),
             expected: "private key",
@@ -77,6 +80,13 @@ impl TlsFiles {
             cause => TlsError::Unusable { file: self.key.clone(), cause },
         }
     }
+}
+
+/// Tells whether a key is encrypted: as PKCS#8 (RFC 7468, section 11), or as openssl did it before
+/// (RFC 1421, section 4.6.1.1).
+fn is_encrypted(text: &[u8]) -> bool {
+    let holds = |mark: &[u8]| text.windows(mark.len()).any(|part| part == mark);
+    holds(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || holds(b"Proc-Type: 4,ENCRYPTED")
 }
 
 /// A certificate and the key that signs for it.

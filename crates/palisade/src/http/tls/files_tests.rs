@@ -44,7 +44,7 @@ fn the_error_names_the_file_and_what_is_wrong_with_it() {
         ),
         (
             with_certificate(path("der.pem", pem("CERTIFICATE", "AAAA").as_bytes())),
-            "cannot use NAME: invalid peer certificate: BadEncoding",
+            "cannot use NAME: the certificate is damaged: it cannot be read",
         ),
         (with_certificate(path("big.pem", &vec![b' '; 2_000_000])), "cannot read NAME: "),
         (with_key(dir.path().join("none.key")), "cannot read NAME: No such file"),

@@ -11,10 +11,12 @@ mod acceptor;
 mod chain;
 mod der;
 mod error;
+mod extensions;
 mod files;
 mod renewal;
 mod validity;
 mod watch;
+mod words;
 
 pub use acceptor::TlsAcceptorSource;
 pub use chain::{Chain, Roots};
