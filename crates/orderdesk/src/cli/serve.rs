@@ -7,7 +7,7 @@ use palisade::config::{Environment, Loaded, Origin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
 use palisade::process::Needs;
-use palisade::service::{Prepared, Reach};
+use palisade::service::{Prepared, Reach, keep_hangups};
 use palisade::telemetry;
 
 use super::dev::DevFolder;
@@ -20,6 +20,7 @@ use crate::service::{LOG_FIELDS, PROGRAM, Parts};
 const DEV_ONLY: &str = "--dev serves nobody else: leave out --dev, or listen on 127.0.0.1";
 
 pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
+    keep_hangups()?;
     let mut environment = Environment::of_process();
     // Development makes the secrets that are missing, later.
     let examined = (!is_dev).then(|| ServiceSecrets::examine(&environment));

@@ -2,8 +2,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::support::{Setup, TestService};
 
@@ -118,6 +122,79 @@ async fn settings_of_its_own_with_which_it_would_not_start_again_are_refused() {
 
     let said = app.service.stderr();
     assert!(said.contains("PAL608") && !said.contains("a setting was changed"), "{said}");
+}
+
+#[tokio::test]
+async fn after_a_mistake_nobody_is_told_to_restart_for_what_the_files_said_before() {
+    let app = started("").await;
+    reload(&app, "[limits]\nbody_bytes = 200\n").await;
+    assert!(ready(&app).await["detail"].as_str().unwrap().contains("A restart is needed"));
+
+    write(&app, "[limits]\nbody_bytes = \"lots\"\n");
+    app.service.hang_up();
+    app.service.wait_for_line(|line| line.contains("the settings stay as they were")).await;
+
+    let answer = ready(&app).await;
+    let detail = answer["detail"].as_str().unwrap();
+    assert!(!detail.contains("restart") && detail.contains("would not start again"), "{detail}");
+    assert_eq!(detail.matches("orderdesk.toml:2").count(), 1, "{detail}");
+
+    reload(&app, "[limits]\nbody_bytes = 200\n").await;
+    let detail = ready(&app).await["detail"].clone();
+    assert_eq!(detail, "A restart is needed for a change of limits.body_bytes.");
+}
+
+/// The settings are long, so that their reading is not over when the signal comes.
+#[tokio::test]
+async fn a_hangup_during_the_start_ends_nothing_and_reads_the_settings_again_afterwards() {
+    let folder = Setup::default().folder();
+    let lines = "  \"PAL105: the proxy is on this machine\",\n".repeat(20_000);
+    let file = format!("[check]\nsilenced = [\n{lines}]\n");
+    fs::write(folder.path().join("long.toml"), file).unwrap();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_orderdesk"))
+        .args(["serve", "--config", "long.toml"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(folder.environment())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid = child.id().unwrap();
+    let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let status = status();
+            if catches_hangups(&status) {
+                break status;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+
+    let caught = caught.await.unwrap();
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+
+    assert!(caught.contains("\nThreads:\t1\n"), "it catches them before it has threads: {caught}");
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let read_again = tokio::time::timeout(DEADLINE, async {
+        while let Some(line) = said.next_line().await.unwrap() {
+            if line.contains(READ) {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(read_again.await.unwrap(), "it ended: {:?}", child.wait().await);
+}
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Tells from `/proc/<pid>/status` whether the first signal, SIGHUP, has a handler.
+fn catches_hangups(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap() & 1 == 1)
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 mod bound;
 mod checking;
 mod command_line;
+mod hangup;
 mod offer;
 mod prepared;
 mod program;
@@ -21,6 +22,7 @@ mod settings;
 pub use crate::check::Reach;
 pub use bound::{BindError, Bound};
 pub use checking::{CheckRequest, Explained, OwnChecks, OwnPart, explained};
+pub use hangup::keep_hangups;
 pub use offer::{Failure, Offer, Setup};
 pub use prepared::{Prepared, StartError};
 pub use program::{Program, in_full};

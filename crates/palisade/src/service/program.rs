@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::checking::{CheckRequest, Explained, OwnChecks, explained, required_secrets};
 use super::command_line::{CheckOptions, Command, CommandLine, usage};
 use super::offer::{Failure, Offer, Setup};
-use super::{Prepared, Reach, ServiceSettings, StartError};
+use super::{Prepared, Reach, ServiceSettings, StartError, keep_hangups};
 use crate::check::{Finding, Refused, mistakes};
 use crate::config::{self, Environment, Loaded, Mistake, Mistakes, Secrets};
 use crate::http::{InheritedSockets, Introduction};
@@ -137,6 +137,7 @@ impl Program {
         own: OwnChecks<C>,
         build: impl AsyncFnOnce(Setup<C>) -> Result<Offer<S>, Failure>,
     ) -> Result<(), Failed> {
+        keep_hangups().map_err(StartError::System)?;
         let environment = Environment::of_process();
         let (loaded, mut found) = read::<C>(file, &environment).map_err(StartError::Refused)?;
         let settings = loaded.settings();

@@ -107,11 +107,13 @@ impl Reloading {
         self.outcomes.add(Outcome::Refused, 1);
         let places = mistakes.all().iter().map(|mistake| mistake.place.to_string());
         let sentence = format!(
-            "The settings were read again and refused, so the old ones are in force; the log says \
-             what is wrong at {}.",
+            "The settings were read again and refused, so the old ones are in force, and the \
+             service would not start again; the log says what is wrong at {}.",
             listed(places)
         );
         self.notices.post(SETTINGS, &sentence);
+        // What the files said before is gone, and a restart is the last thing to be asked for now.
+        self.notices.clear(RESTART);
         for Mistake { place, wrong: error } in mistakes.all().iter().take(MOST_IN_THE_LOG) {
             tracing::error!(%place, %error, "a setting is wrong");
         }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::hangup::hangups;
 use super::{Bound, Reloading, ShutdownSection};
 use crate::clock::SystemClock;
 use crate::config::Live;
@@ -72,6 +73,7 @@ impl LockedDown {
         start: impl AsyncFnOnce() -> Result<(Applications, T), E>,
         stop: impl AsyncFnOnce(T),
     ) -> Result<(), ServeError<E>> {
+        let hangup = hangups()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.cores.map_or(1, NonZeroUsize::get))
             .thread_name("worker")
@@ -80,7 +82,6 @@ impl LockedDown {
         let outcome = runtime.block_on(async {
             let (mut terminate, mut interrupt) =
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            let hangup = signal(SignalKind::hangup())?;
             let (applications, rest) = start().await.map_err(ServeError::Start)?;
             let (serving, reloading) = Serving::begin(self.sockets, applications)?;
             // Its tasks end with it.
