@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use palisade::check::{MISSING_SECRET, Refused, mistakes};
+use palisade::check::{Refused, mistakes};
 use palisade::clock::SystemClock;
 use palisade::config::{self, Environment, KeyMaterial, Mistakes};
 use palisade::crypto::{HashSettings, Hasher, Password};
@@ -73,8 +73,7 @@ pub(super) fn show_config(file: Option<&Path>) -> anyhow::Result<()> {
     let (shown, settings) = config::survey(loaded, &origins, Vec::new());
     print(&shown)?;
     let mut found = settings.map_or_else(|wrong| mistakes(&wrong), |()| Vec::new());
-    // What is missing is needed to serve, and not to be shown what there is.
-    found.extend(findings.into_iter().filter(|finding| finding.rule().id != MISSING_SECRET));
+    found.extend(findings);
     Ok(Refused::by(found)?)
 }
 

@@ -24,6 +24,7 @@ async fn a_good_deployment_has_nothing_above_a_note() {
     assert_eq!(checked.report["ok"], true);
 }
 
+
 /// Everything at once, as it piles up on a machine that nobody looks after.
 #[tokio::test]
 async fn every_fault_of_a_bad_deployment_is_reported() {
@@ -130,7 +131,7 @@ async fn mistakes_in_the_settings_are_findings_and_the_rest_is_judged_all_the_sa
     for part in [
         "orderdesk.toml:2: server.admin_listen",
         "orderdesk.toml:3: unknown key lisen",
-        "orderdesk.toml:6: check.silenced: expected the number of a finding and a reason",
+        "orderdesk.toml:6: check.silenced: expected a list, each element the number of a finding",
     ] {
         assert!(mistakes.iter().any(|what| what.contains(part)), "{part}\n{mistakes:?}");
         assert!(refused.stderr.contains(&format!("\nPAL101: {part}")), "{}", refused.stderr);

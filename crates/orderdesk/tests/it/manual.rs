@@ -45,7 +45,8 @@ async fn five_mistakes_in_one_file_are_five_messages_in_one_run() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("orderdesk.toml"), &manual.block("toml"));
 
-    let refused = show().dir(folder.path()).run().await;
+    let show = show().dir(folder.path()).env("DATABASE_URL", "sqlite:///nowhere/orderdesk.db");
+    let refused = show.env("API_KEY", API_KEY).env("SECRET_KEY", SECRET_KEY).run().await;
 
     assert_eq!(refused.assert_code(1).stderr, manual.block("text"));
     assert_eq!(refused.stderr.lines().count(), 1 + 5);

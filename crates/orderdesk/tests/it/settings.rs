@@ -20,6 +20,7 @@ async fn every_setting_is_shown_with_its_value_and_where_it_comes_from() {
         .env("ORDERDESK__LIMITS__BODY_BYTES", "2KiB")
         .env("ORDERDESK__SESSIONS__IDLE", "5m")
         .env("API_KEY", API_KEY)
+        .env("SECRET_KEY", SECRET_KEY)
         .env("DATABASE_URL", "sqlite:///nowhere/orderdesk.db")
         .run()
         .await;
@@ -148,6 +149,116 @@ async fn a_secret_in_the_settings_is_refused_and_not_repeated() {
 
         let said = &refused.assert_code(1).stderr;
         assert!(said.contains("orderdesk.toml:") && !said.contains(API_KEY), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_one_of_the_mistakes_that_are_shown_beside_what_is_in_force() {
+    let show = orderdesk().args(["config", "show"]).env("API_KEY", API_KEY);
+
+    let shown = show.env("ORDERDESK__SESSIONS__IDLE", "soon").run().await;
+
+    let said = &shown.assert_code(1).stderr;
+    for expected in [
+        "sessions.idle: expected",
+        "PAL201: the secret DATABASE_URL",
+        "PAL201: the secret SECRET_KEY",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    assert!(!said.contains("secret API_KEY"), "{said}");
+    assert!(shown.stdout.contains("API_KEY = [redacted]   # from the variable API_KEY\n"));
+}
+
+#[tokio::test]
+async fn each_wrong_element_of_a_list_is_told_with_its_place_and_no_more_than_a_few() {
+    let file = "[server]\nlisten = [\"127.0.0.1:0\", \"nowhere\", 7]\ntrusted_proxies = \
+                [\"postgres://me:hunter2@host\", \"10.0.0.0/8\"]\n";
+    let many = vec!["x"; 500].join(",");
+    let folder = Setup::default().file(file).folder();
+    let command = orderdesk().args(["config", "show", "--config", "orderdesk.toml"]);
+
+    let refused = command.dir(folder.path()).env("ORDERDESK__SERVER__TRUSTED_PROXIES", many);
+    let refused = refused.run().await;
+
+    let said = &refused.assert_code(1).stderr;
+    for expected in [
+        "orderdesk.toml:2: server.listen: expected an address and a port",
+        "found \"nowhere\" (element 2), 7 (element 3)",
+        "orderdesk.toml:3: server.trusted_proxies: expected a list",
+        "may hold a secret (element 1)",
+        "TRUSTED_PROXIES: server.trusted_proxies: expected a list",
+        "\"x\" (element 8), and 492 more that are wrong",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    assert!(!said.contains("hunter2") && !said.contains("(element 9)"), "{said}");
+}
+
+#[tokio::test]
+async fn both_files_of_a_certificate_that_are_missing_are_told_where_they_are_demanded() {
+    let file = "[server]\n\n[tls]\nmode = \"files\"\n";
+    let folder = folder_with(&[("orderdesk.toml", file)]);
+    let serve = || orderdesk().args(["serve", "--config", "orderdesk.toml"]).dir(folder.path());
+
+    let in_file = serve().run().await;
+    let emptied = serve().env("ORDERDESK__TLS__KEY", "").run().await;
+
+    for key in ["certificate", "key"] {
+        let expected = format!(
+            "orderdesk.toml:4: tls.{key}: expected the path of a PEM file, because tls.mode = \
+             \"files\" needs it, found nothing"
+        );
+        assert!(in_file.assert_code(1).stderr.contains(&expected), "{}", in_file.stderr);
+    }
+    assert!(emptied.stderr.contains("variable ORDERDESK__TLS__KEY: tls.key"), "{}", emptied.stderr);
+    assert!(!in_file.stderr.contains("default"), "{}", in_file.stderr);
+}
+
+#[tokio::test]
+async fn what_is_a_section_and_written_as_something_else_is_told_as_that() {
+    let file = "log = \"debug\"\n\n[[limits]]\nbody_bytes = 1\n\n[[limit]]\napi_key = \"x\"\n";
+    let folder = folder_with(&[("orderdesk.toml", file)]);
+
+    let show = orderdesk().args(["config", "show", "--config", "orderdesk.toml"]);
+    let refused = show.dir(folder.path()).run().await;
+
+    let said = &refused.assert_code(1).stderr;
+    for expected in [
+        "orderdesk.toml:1: log is a section: write `[log]` once",
+        "orderdesk.toml:3: limits is a section: write `[limits]` once",
+        "orderdesk.toml:6: unknown section [limit], did you mean `limits`?",
+        "orderdesk.toml:7: limit.api_key looks like a secret",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_means_none_or_an_empty_list_and_is_a_mistake_anywhere_else() {
+    let file = "[server]\npublic_url = \"https://orders.example.com\"\n\
+                trusted_proxies = [\"10.0.0.0/28\"]\n";
+    let folder = Setup::default().file(file).folder();
+    let show = || folder.command(["config", "show"]);
+
+    let unset = show()
+        .env("ORDERDESK__SERVER__PUBLIC_URL", "")
+        .env("ORDERDESK__SERVER__TRUSTED_PROXIES", "");
+    let unset = unset.run().await;
+    let refused = show()
+        .env("ORDERDESK__SERVER__LISTEN", "")
+        .env("ORDERDESK__SESSIONS__IDLE", "")
+        .env("ORDERDESK__LIMITS__CONNECTIONS", "")
+        .env("ORDERDESK__LOG__LEVEL", "");
+    let refused = refused.run().await;
+
+    let shown = &unset.assert_code(0).stdout;
+    for name in ["public_url = \"\"", "trusted_proxies = []"] {
+        assert!(shown.contains(&format!("server.{name}   # variable")), "{name}\n{shown}");
+    }
+    let said = &refused.assert_code(1).stderr;
+    for name in ["SERVER__LISTEN", "SESSIONS__IDLE", "LIMITS__CONNECTIONS", "LOG__LEVEL"] {
+        assert!(said.contains(&format!("variable ORDERDESK__{name}: ")), "{name}\n{said}");
     }
 }
 
@@ -498,7 +609,10 @@ fn values(shown: &Finished) -> BTreeMap<String, String> {
         let (name, value) = setting.split_once(" = ").unwrap();
         (name.to_owned(), value.to_owned())
     };
-    shown.assert_code(0).stdout.lines().map(setting).collect()
+    // Nobody gave it any secrets, and that is all that it has to say.
+    let said = &shown.assert_code(1).stderr;
+    assert_eq!(said.lines().count(), 4, "{said}");
+    shown.stdout.lines().map(setting).collect()
 }
 
 #[tokio::test]

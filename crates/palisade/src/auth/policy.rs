@@ -30,7 +30,8 @@ crate::settings! {
 
 fn idle_fits_into_absolute(sessions: &SessionsSection, reader: &mut Reader) {
     if sessions.idle > sessions.absolute {
-        reader.refuse("sessions", "idle", "at most what sessions.absolute says");
+        let expected = "at most what sessions.absolute says";
+        reader.refuse_beside("sessions", "idle", "absolute", expected);
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) use process::becomes;
 pub use process::{lockdown, process};
 pub use report::{Check, Report};
 pub use rule::{Level, Rule, Tag};
-pub use secrets::{Key, MISSING_SECRET, SecretReader};
+pub use secrets::{Key, SecretReader};
 pub use settings::{mistakes, shown};
 pub use silence::{CheckSection, Silence};
 pub use start::{Checked, Refused};

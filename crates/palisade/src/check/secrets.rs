@@ -104,9 +104,6 @@ crate::rules! {
     }
 }
 
-/// The number of the finding that a secret is missing.
-pub const MISSING_SECRET: &str = MISSING.id;
-
 /// A key as it was written, and its bytes.
 pub type Key = (Secret<String>, Secret<Vec<u8>>);
 

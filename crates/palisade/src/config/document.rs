@@ -172,12 +172,12 @@ impl Document<'_> {
             match (known, value.get_ref()) {
                 (Some(section), DeValue::Table(keys)) => self.take_keys(section, keys),
                 (None, DeValue::Table(keys)) => self.refuse_section(name, line, keys),
-                (Some(_), _) => {
-                    let wrong = Wrong::OutsideSection {
-                        key: name.to_owned(),
-                        nearest: Some(format!("[{name}]")),
-                    };
-                    self.complain(line, wrong);
+                (Some(section), _) => {
+                    self.complain(line, Wrong::NotASection { section: section.name });
+                }
+                (None, DeValue::Array(all)) if all.iter().any(is_table) => {
+                    let keys = all.iter().find_map(|one| one.get_ref().as_table());
+                    self.refuse_section(name, line, keys.unwrap_or(&DeTable::new()));
                 }
                 (None, _) => self.refuse_outside(name, line),
             }
@@ -249,6 +249,10 @@ impl Document<'_> {
     fn origin(&self, line: usize) -> Origin {
         Origin::File { path: self.path.to_owned(), line }
     }
+}
+
+fn is_table(value: &Spanned<DeValue<'_>>) -> bool {
+    matches!(value.get_ref(), DeValue::Table(_))
 }
 
 /// Returns a name as a message can show it: short, and without anything that upsets a terminal.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{FromSetting, Raw, Unfit, quoted};
+use super::{FromSetting, Raw, Unfit, list, quoted};
 
 impl FromSetting for bool {
     fn expected() -> Cow<'static, str> {
@@ -166,12 +166,14 @@ impl<T: FromSetting> FromSetting for Vec<T> {
     }
 
     fn from_raw(raw: &Raw) -> Result<Self, Unfit> {
-        let read = match raw {
-            Raw::List(elements) => return elements.iter().map(T::from_raw).collect(),
-            Raw::Variable(text) => Self::from_text(text),
-            Raw::Text(_) | Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
-        };
-        read.ok_or_else(|| Unfit::for_type::<Self>(raw))
+        match raw {
+            Raw::List(elements) => list::read(elements, Self::expected()),
+            Raw::Variable(text) if text.trim().is_empty() => Ok(Self::new()),
+            Raw::Variable(text) => list::read(&list::elements(text), Self::expected()),
+            Raw::Text(_) | Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => {
+                Err(Unfit::for_type::<Self>(raw))
+            }
+        }
     }
 
     fn to_toml(&self) -> String {

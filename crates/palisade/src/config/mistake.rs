@@ -124,6 +124,12 @@ pub enum Wrong {
         /// Where it probably belongs.
         nearest: Option<String>,
     },
+    /// What is a section was written as something else.
+    #[error("{section} is a section: write `[{section}]` once, and its keys on the lines below")]
+    NotASection {
+        /// The section.
+        section: &'static str,
+    },
     /// The variable has the prefix of the settings but names none of them.
     #[error("no setting has this variable{}", hint(.nearest.as_deref()))]
     UnknownVariable {

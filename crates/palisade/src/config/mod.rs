@@ -28,6 +28,7 @@ mod key_material;
 mod key_words;
 mod kinds;
 mod known_secrets;
+mod list;
 mod live;
 mod load;
 mod mistake;

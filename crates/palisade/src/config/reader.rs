@@ -60,11 +60,33 @@ impl Reader {
     /// Records that the value of a key does not go together with others; `expected` is what
     /// would, to follow the word "expected".
     pub fn refuse(&mut self, section: &'static str, key: &'static str, expected: &str) {
-        let shown = self.shown.iter().find(|shown| (shown.section, shown.key) == (section, key));
-        let (found, origin) = shown.map_or(("nothing", Origin::Default), |shown| {
-            (shown.value.as_str(), shown.origin.clone())
-        });
-        let unfit = Unfit::new(expected, found);
+        self.refuse_beside(section, key, key, expected);
+    }
+
+    /// As [`refuse`](Self::refuse), because of what the key `demanding` of the same section is: the
+    /// place of the mistake is where that was said, if nobody said anything about `key`.
+    pub fn refuse_beside(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        demanding: &'static str,
+        expected: &str,
+    ) {
+        let of = |key| {
+            let mut all = self.shown.iter();
+            all.find(|shown| (shown.section, shown.key) == (section, key))
+        };
+        let said = of(key).filter(|shown| shown.origin != Origin::Default);
+        let place = said.or_else(|| of(demanding));
+        let origin = place.map_or(Origin::Default, |shown| shown.origin.clone());
+        let found = match (said, of(key)) {
+            (Some(said), _) => said.value.clone(),
+            (None, Some(default)) if default.value != quoted("") => {
+                format!("the default {}", default.value)
+            }
+            (None, _) => "nothing".to_owned(),
+        };
+        let unfit = Unfit::new(expected, &found);
         self.mistakes.push(Mistake::at(origin, Wrong::Unfit { section, key, unfit }));
     }
 

@@ -93,15 +93,12 @@ impl FromSetting for ListenAddresses {
     }
 
     fn from_raw(raw: &Raw) -> Result<Self, Unfit> {
-        let read = match raw {
-            Raw::List(all) => {
-                let all: Result<Vec<_>, _> = all.iter().map(ListenAddress::from_raw).collect();
-                Self::checked(all?)
-            }
-            Raw::Variable(text) | Raw::Text(text) => Self::from_text(text),
-            Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
+        let all = match raw {
+            Raw::Text(text) => Vec::from_raw(&Raw::Variable(text.clone())),
+            _ => Vec::from_raw(raw),
         };
-        read.ok_or_else(|| Unfit::for_type::<Self>(raw))
+        let expected = |unfit| Unfit { expected: Self::expected().into_owned(), ..unfit };
+        Self::checked(all.map_err(expected)?).ok_or_else(|| Unfit::for_type::<Self>(raw))
     }
 
     fn to_toml(&self) -> String {

@@ -170,7 +170,8 @@ fn files_are_named(tls: &TlsSection, reader: &mut Reader) {
     if tls.mode == TlsMode::Files {
         for (key, value) in [("certificate", &tls.certificate), ("key", &tls.key)] {
             if value.is_none() {
-                reader.refuse("tls", key, "the path of a PEM file, because mode is \"files\"");
+                let expected = "the path of a PEM file, because tls.mode = \"files\" needs it";
+                reader.refuse_beside("tls", key, "mode", expected);
             }
         }
     }

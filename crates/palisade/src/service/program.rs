@@ -219,8 +219,8 @@ fn show_settings<C: ServiceSettings>(file: Option<&Path>) -> Result<(), Failed> 
     let sources = Secrets::of(&environment);
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for name in C::SECRETS {
-        match sources.find(name) {
-            Ok(secret) => found.extend(secret.map(|secret| (*name, secret.origin))),
+        match sources.require(name) {
+            Ok(secret) => found.push((*name, secret.origin)),
             Err(error) => wrong.push(Mistake::of_secret(name, error)),
         }
     }
