@@ -24,6 +24,27 @@ async fn a_good_deployment_has_nothing_above_a_note() {
     assert_eq!(checked.report["ok"], true);
 }
 
+/// Each file that this repository shows people to start with.
+#[tokio::test]
+async fn the_files_that_are_shipped_have_nothing_above_a_note() {
+    for (name, shipped) in [
+        ("deploy/proxies", include_str!("../../../../deploy/proxies/orderdesk.toml")),
+        ("the example", include_str!("../../orderdesk.toml")),
+    ] {
+        let site = Site::good(HOST).await;
+        site.write("orderdesk.toml", shipped, 0o644);
+
+        let checked = site.check(&[]).await;
+
+        checked.finished.assert_code(0);
+        let ids = checked.ids();
+        let is_above_a_note = |finding: &&Value| {
+            finding["level"] != "note" && ids.contains(finding["id"].as_str().unwrap())
+        };
+        let above: Vec<_> = checked.findings().iter().filter(is_above_a_note).collect();
+        assert!(above.is_empty(), "{name}: {above:#?}");
+    }
+}
 
 /// Everything at once, as it piles up on a machine that nobody looks after.
 #[tokio::test]
