@@ -29,6 +29,7 @@
 //! | [`Client`] | requests over HTTP/1.1 or HTTP/2, with TLS and one trusted root, to loopback only |
 //! | [`Reply`] | an answer with assertions that show the request when they fail |
 //! | [`Markers`] | secrets to look for in what a service left behind |
+//! | [`Sinks`] | what a service left behind, place by place, to look for them in |
 //! | [`raw`] | bytes as they are, for requests that no client would send |
 
 mod client;
@@ -39,6 +40,7 @@ mod program;
 mod raw;
 mod reply;
 mod service;
+mod sinks;
 
 pub use client::{Call, Client, Connection};
 pub use markers::Markers;
@@ -46,3 +48,4 @@ pub use program::{Finished, Program};
 pub use raw::raw;
 pub use reply::Reply;
 pub use service::Service;
+pub use sinks::Sinks;

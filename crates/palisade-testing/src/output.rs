@@ -2,6 +2,7 @@
 //!
 //! The oldest lines are forgotten first; a reader is told how many.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,12 @@ impl Output {
     /// Returns everything kept so far.
     pub(crate) fn text(&self) -> String {
         lock(&self.lines).text()
+    }
+
+    /// Returns every byte as it came, or nothing if the first ones are forgotten.
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        let lines = lock(&self.lines);
+        (lines.forgotten == 0).then(|| lines.kept.iter().flatten().copied().collect())
     }
 
     /// Waits for the first line, past ones included, that `find` makes something of.
@@ -69,13 +76,14 @@ impl Drop for Output {
 /// Lines within [`KEPT_BYTES`], with the number of those forgotten.
 #[derive(Debug, Default)]
 struct Lines {
-    kept: VecDeque<String>,
+    /// Each with the line feed that ends it, if one does.
+    kept: VecDeque<Vec<u8>>,
     bytes: usize,
     forgotten: usize,
 }
 
 impl Lines {
-    fn push(&mut self, line: String) {
+    fn push(&mut self, line: Vec<u8>) {
         self.bytes += line.len();
         self.kept.push_back(line);
         while self.bytes > KEPT_BYTES {
@@ -92,7 +100,7 @@ impl Lines {
         find: &mut impl FnMut(&str) -> Option<T>,
     ) -> Option<T> {
         for line in self.kept.iter().skip(seen.saturating_sub(self.forgotten)) {
-            if let Some(found) = find(line) {
+            if let Some(found) = find(&shown(line)) {
                 return Some(found);
             }
         }
@@ -106,7 +114,7 @@ impl Lines {
             text.push_str(&format!("({} earlier lines are forgotten)\n", self.forgotten));
         }
         for line in &self.kept {
-            text.push_str(line);
+            text.push_str(&shown(line));
             text.push('\n');
         }
         text
@@ -122,18 +130,20 @@ async fn collect(
     let mut source = tokio::io::BufReader::new(source);
     let mut line = Vec::new();
     while let Ok(byte) = source.read_u8().await {
-        if byte != b'\n' {
-            line.push(byte);
-        }
+        line.push(byte);
         if byte == b'\n' || line.len() >= LINE_BYTES {
-            lock(&lines).push(String::from_utf8_lossy(&line).into_owned());
-            line.clear();
+            lock(&lines).push(std::mem::take(&mut line));
             changed.send_replace(());
         }
     }
     if !line.is_empty() {
-        lock(&lines).push(String::from_utf8_lossy(&line).into_owned());
+        lock(&lines).push(line);
     }
+}
+
+/// Returns a line as text, without its line feed.
+fn shown(line: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 /// A panic elsewhere must not hide the lines that explain it.
@@ -168,12 +178,22 @@ mod tests {
         assert_eq!(found, [Some("a".to_owned()), Some("a".to_owned()), Some("b".to_owned()), None]);
     }
 
+    #[tokio::test]
+    async fn what_is_no_text_and_a_line_of_any_length_are_kept_as_they_came() {
+        let said = [vec![0xff; LINE_BYTES + 10], b"\n\xfe\n\nend".to_vec()].concat();
+
+        let mut output = Output::read(std::io::Cursor::new(said.clone()));
+        output.close().await;
+
+        assert_eq!(output.bytes().unwrap(), said);
+    }
+
     #[test]
     fn the_oldest_lines_make_room_and_are_counted() {
         let mut lines = Lines::default();
 
         for _ in 0..100 {
-            lines.push("x".repeat(KEPT_BYTES / 50));
+            lines.push(vec![b'x'; KEPT_BYTES / 50]);
         }
 
         assert!(lines.bytes <= KEPT_BYTES);

@@ -24,6 +24,7 @@ pub struct Program {
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
     user: Option<u32>,
+    may_dump_core: bool,
     input: Vec<u8>,
 }
 
@@ -35,6 +36,7 @@ impl Program {
             env: Vec::new(),
             dir: None,
             user: None,
+            may_dump_core: false,
             input: Vec::new(),
         }
     }
@@ -65,6 +67,14 @@ impl Program {
     #[must_use]
     pub fn user(mut self, number: u32) -> Self {
         self.user = Some(number);
+        self
+    }
+
+    /// Lets the child write core files as large as the hard limit has it, whatever the soft limit of
+    /// whoever runs the tests is: where that is 0 already, a child that lowers it changes nothing.
+    #[must_use]
+    pub fn may_dump_core(mut self) -> Self {
+        self.may_dump_core = true;
         self
     }
 
@@ -145,7 +155,14 @@ impl Program {
     }
 
     fn command(&self, folder: &Folder) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.may_dump_core {
+            true => Command::new("/bin/sh"),
+            false => Command::new(&self.binary),
+        };
+        if self.may_dump_core {
+            // Without `unsafe` only a program can change its limits, and this one becomes the child.
+            command.args(["-c", RAISE_CORE_LIMIT]).arg(&self.binary);
+        }
         command
             .args(&self.args)
             .env_clear()
@@ -213,6 +230,7 @@ impl Finished {
     }
 }
 
+const RAISE_CORE_LIMIT: &str = r#"ulimit -S -c "$(ulimit -H -c)"; exec "$0" "$@""#;
 const RUN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -229,6 +247,16 @@ mod tests {
 
         finished.assert_code(3);
         assert_eq!(finished.stdout, "GIVEN=yes\ntyped\n");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_may_dump_core_has_a_soft_limit_as_high_as_the_hard_one() {
+        let limits = shell("ulimit -S -c; ulimit -H -c; echo \"$@\"").args(["sh", "a b", "c"]);
+
+        let finished = limits.may_dump_core().run().await;
+
+        let lines: Vec<_> = finished.assert_code(0).stdout.lines().collect();
+        assert_eq!((lines[0], lines[2]), (lines[1], "a b c"));
     }
 
     #[tokio::test]

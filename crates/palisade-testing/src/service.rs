@@ -91,6 +91,22 @@ impl Service {
         self.stdout.text()
     }
 
+    /// Returns every byte that the service has said on standard error so far.
+    ///
+    /// # Panics
+    /// When that is more than is kept, 4 MiB.
+    pub fn stderr_bytes(&self) -> Vec<u8> {
+        whole("standard error", &self.stderr)
+    }
+
+    /// Returns every byte that the service has said on standard output so far.
+    ///
+    /// # Panics
+    /// When that is more than is kept, 4 MiB.
+    pub fn stdout_bytes(&self) -> Vec<u8> {
+        whole("standard output", &self.stdout)
+    }
+
     /// Waits, at most 20 s, for a line on standard error, past ones included.
     ///
     /// # Panics
@@ -180,6 +196,11 @@ impl Drop for Service {
             waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok();
         }
     }
+}
+
+fn whole(name: &str, output: &Output) -> Vec<u8> {
+    let forgotten = || fail(format_args!("the beginning of {name} is forgotten already"));
+    output.bytes().unwrap_or_else(forgotten)
 }
 
 /// What the `listening` line says.
