@@ -5,8 +5,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::secret::redacted;
+
 /// Most characters of a wrong value that a message repeats.
 const MOST_SHOWN: usize = 80;
+
+/// Least length of what is taken for a key: 30 random bytes in base64url.
+const LIKE_A_KEY: usize = 40;
 
 /// A value as it was written, before anybody judged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +63,12 @@ impl Unfit {
 
     /// Says what would be accepted instead of `found`.
     ///
-    /// What is found is not repeated where it may hold a secret: a private key, or a URL with a
-    /// password.
+    /// What is found is not repeated where it may hold a secret: a private key, a URL with a
+    /// password, or 40 letters and digits in a row, as a key or a token has them.
     pub fn new(expected: impl Into<String>, found: &str) -> Self {
-        if may_hold_a_secret(found) {
+        // Of a secret that is cut in two, nobody would recognise the half.
+        let found = redacted(found);
+        if may_hold_a_secret(&found) || looks_like_a_key(&found) {
             return Self { expected: expected.into(), found: HIDDEN.to_owned() };
         }
         let mut shown: String = found.chars().take(MOST_SHOWN).collect();
@@ -79,6 +86,11 @@ pub(super) const HIDDEN: &str = "something that is not shown because it may hold
 pub(super) fn may_hold_a_secret(value: &str) -> bool {
     let has_user = value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
     has_user || value.contains("-----BEGIN")
+}
+
+fn looks_like_a_key(value: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-+=".contains(c);
+    value.split(|c| !is_part(c)).any(|run| run.len() >= LIKE_A_KEY)
 }
 
 /// A type that a setting can have.
