@@ -36,6 +36,9 @@ pub(crate) async fn reload_with_secrets(app: &TestService, driven: &Driven) -> V
             said.extend_from_slice(app.admin().get("/ready").send().await.body());
         }
     }
+    let foreign = driven.secret("foreign credential");
+    reload(app, &format!("[rate]\nper_ip = \"https://desk:{foreign}@shop.example\"\n")).await;
+    said.extend_from_slice(app.admin().get("/ready").send().await.body());
     // What the service knows to be secret is not told as the new value of a setting either.
     for name in ["API_KEY", "SECRET_KEY"] {
         let secret = app.folder.secret(name);

@@ -184,3 +184,27 @@ fn needs_escape(character: char) -> bool {
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Secret, register};
+
+    #[test]
+    fn no_half_of_a_known_secret_is_repeated_where_a_wrong_value_is_cut() {
+        register(&Secret::new("correct horse battery".to_owned())).unwrap();
+
+        let unfit = Unfit::new("a rate", &format!("{} correct horse battery", "x y ".repeat(17)));
+
+        assert!(unfit.found.ends_with("x y  [redacted]"), "{unfit}");
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_not_repeated_and_what_is_shorter_is() {
+        for (found, is_shown) in [("a".repeat(40), false), ("a".repeat(39), true)] {
+            let unfit = Unfit::new("a rate", &format!("\"{found}\""));
+
+            assert_eq!(unfit.found.contains(&found), is_shown, "{unfit}");
+        }
+    }
+}
