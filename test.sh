@@ -17,6 +17,14 @@ main() {
     else
         section "tests" cargo test --workspace --lib --bins --examples --tests --locked
     fi
+    # What is about SQLite's files, and about the process, has nothing to do with the server.
+    if cargo nextest --version >/dev/null 2>&1; then
+        section "PostgreSQL" tests/postgresql.sh cargo nextest run -p orderdesk --locked \
+            --profile "$nextest_profile" -E "$on_a_server"
+    else
+        section "PostgreSQL" tests/postgresql.sh cargo test -p orderdesk --locked --test it -- \
+            accounts authorisation durability idempotency orders tampering
+    fi
     section "doc tests" cargo test --workspace --doc --locked
 
     if [ "$slow" = yes ]; then
@@ -24,12 +32,15 @@ main() {
     fi
 }
 
+on_a_server='kind(test) and not test(/leaks|lockdown::|check|restore|backup|retention/)'
+
 usage() {
     cat <<'TEXT'
 Usage: ./test.sh [--slow] [--help]
 
 Checks the formatting, clippy and documentation without warnings, and runs all tests, with
-cargo-nextest where it is installed. Ends at the first section that fails.
+cargo-nextest where it is installed; then those of Orderdesk's behaviour once more on a PostgreSQL
+server that tests/postgresql.sh starts, and installs if it may. Ends at the first section that fails.
 
   --slow   afterwards runs the scripts in tests/slow/, which take longer and may need the network
   --help   prints this

@@ -35,7 +35,7 @@ fn own_part(settings: Option<&Settings>, environment: &Environment) -> OwnPart {
         findings.extend(database(url, &settings.database, &SCHEMAS));
         tags.push(Tag::Database);
     }
-    let database = database_url.map(|url| url.path().to_owned());
+    let database = database_url.and_then(|url| url.path().map(Path::to_owned));
     let files = origins.iter().filter_map(|(_, origin)| origin.file());
     let secrets = files.map(Path::to_owned).collect();
     OwnPart { findings, tags, secrets, database }

@@ -16,6 +16,9 @@ use crate::config::Settings;
 use crate::secrets::ServiceSecrets;
 use crate::service::{LOG_FIELDS, PROGRAM, Parts};
 
+/// Where a self-signed certificate is kept if there is no folder of a database.
+const CERTIFICATES: &str = "orderdesk-data";
+
 /// Why development listens on loopback only, as the end of a sentence.
 const DEV_ONLY: &str = "--dev serves nobody else: leave out --dev, or listen on 127.0.0.1";
 
@@ -45,7 +48,8 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let inherited = InheritedSockets::take(&environment);
     drop(environment);
     let needs = needs(file, &secrets);
-    let folder = dev.as_ref().map_or(secrets.database_url.folder(), DevFolder::path);
+    let of_database = secrets.database_url.folder().unwrap_or(Path::new(CERTIFICATES));
+    let folder = dev.as_ref().map_or(of_database, DevFolder::path);
     prepared.needs(needs).run(inherited, folder, async |_| {
         let parts = Parts::start(settings, &secrets).await?;
         if let Some(dev) = &dev {
@@ -59,7 +63,7 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
 /// Returns what the service needs once it is locked down: its database, and to read again what its
 /// settings and secrets came from.
 fn needs(file: Option<&Path>, secrets: &ServiceSecrets) -> Needs {
-    let written = secrets.database_url.files().fold(Needs::new(), Needs::writes);
+    let written = secrets.database_url.needs();
     let files = secrets.origins.iter().filter_map(|(_, origin)| origin.file());
     file.into_iter().chain(files).fold(written, Needs::rereads)
 }

@@ -31,7 +31,7 @@ async fn a_refused_sign_in_does_not_tell_why() {
     app.sign_up("ada").await.assert_status(201);
     app.sign_up("bob").await.assert_status(201);
     let disable = "UPDATE accounts SET disabled_at = 1 WHERE username = 'bob'";
-    assert_eq!(app.folder.open_database().execute(disable, []).unwrap(), 1);
+    assert_eq!(app.folder.tamper(disable).unwrap(), 1);
 
     let wrong_password = app.sign_in("ada", WRONG).await;
     let wrong_name = app.sign_in("nobody", PASSWORD).await;

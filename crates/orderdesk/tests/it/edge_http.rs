@@ -326,6 +326,9 @@ async fn a_failure_of_our_own_is_500_and_says_nothing_but_the_request_id() {
     let app = TestService::start().await;
     let ada = app.customer("ada").await;
     let id = ada.places_order("1.00").await;
+    if app.folder.is_on_a_server() {
+        return println!("skipped: a server lets nobody write what breaks a rule of its tables");
+    }
     let database = rusqlite::Connection::open(app.folder.database()).unwrap();
     database.pragma_update(None, "ignore_check_constraints", true).unwrap();
     database.execute("UPDATE orders SET currency = 'lost'", []).unwrap();

@@ -105,7 +105,7 @@ async fn a_refused_sign_in_is_told_with_a_pseudonym_and_a_word_and_found_again_b
     app.sign_up("ada").await.assert_status(201);
     app.sign_up("bob").await.assert_status(201);
     let disable = "UPDATE accounts SET disabled_at = 1 WHERE username = 'bob'";
-    assert_eq!(app.folder.open_database().execute(disable, []).unwrap(), 1);
+    assert_eq!(app.folder.tamper(disable).unwrap(), 1);
 
     for (name, password) in [
         ("ada", "not the password"),

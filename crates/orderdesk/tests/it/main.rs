@@ -47,6 +47,7 @@ mod support_bad_server;
 mod support_certificates;
 mod support_http2;
 mod support_orders;
+mod support_postgresql;
 mod support_site;
 mod tampering;
 mod tls;

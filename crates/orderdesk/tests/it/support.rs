@@ -15,6 +15,8 @@ use palisade_testing::{Call, Client, Program, Reply, Service};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support_postgresql::ServerDatabase;
+
 /// A password that is good for every account.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// The machine operator's key of every test.
@@ -85,7 +87,8 @@ impl Setup {
         }
         give(folder.path(), self.user);
         let program = self.user.map(|_| reachable_program());
-        Folder { folder, setup: self, program }
+        let on_a_server = if self.is_dev { None } else { ServerDatabase::new() };
+        Folder { folder, setup: self, program, on_a_server }
     }
 }
 
@@ -95,9 +98,15 @@ pub(crate) struct Folder {
     folder: TempDir,
     setup: Setup,
     program: Option<TempDir>,
+    on_a_server: Option<ServerDatabase>,
 }
 
 impl Folder {
+    /// Tells whether the database is a server's: what is about files has nothing to test then.
+    pub(crate) fn is_on_a_server(&self) -> bool {
+        self.on_a_server.is_some()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -106,6 +115,13 @@ impl Folder {
     pub(crate) fn database(&self) -> PathBuf {
         let data = if self.setup.is_dev { "orderdesk-data" } else { "" };
         self.path().join(data).join("orderdesk.db")
+    }
+
+    fn database_url(&self) -> String {
+        match &self.on_a_server {
+            Some(database) => database.url(),
+            None => format!("sqlite://{}", self.database().display()),
+        }
     }
 
     /// Describes `orderdesk serve` in this folder.
@@ -152,7 +168,7 @@ impl Folder {
         }
         if !self.setup.is_dev {
             defaults.extend([
-                ("DATABASE_URL", format!("sqlite://{}", self.database().display())),
+                ("DATABASE_URL", self.database_url()),
                 ("API_KEY", API_KEY.to_owned()),
                 ("SECRET_KEY", SECRET_KEY.to_owned()),
             ]);
@@ -183,8 +199,20 @@ impl Folder {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
-    /// Returns the bytes of every file that the database consists of, the journal included.
+    /// Changes the database behind the service's back; returns how many rows were changed.
+    pub(crate) fn tamper(&self, sql: &str) -> Result<usize, String> {
+        match &self.on_a_server {
+            Some(database) => database.change(sql),
+            None => self.open_database().execute(sql, []).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Returns the bytes of every file that the database consists of, the journal included; of a
+    /// server's, a dump of it.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
+        if let Some(database) = &self.on_a_server {
+            return database.dump();
+        }
         let folder = self.database().parent().unwrap().to_owned();
         let mut bytes = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {

@@ -114,7 +114,8 @@ pub(super) async fn find(
 ) -> Result<Option<Session>, DbError> {
     let now = clock.now();
     let is_noted = |session: &Session| now < session.seen_at.after(SEEN_PRECISION.min(idle / 2));
-    if let Some(session) = recent.find(db, &hash, (now, idle)).filter(is_noted) {
+    let known = recent.find(db, &hash, (now, idle)).filter(|_| !db.is_shared());
+    if let Some(session) = known.filter(is_noted) {
         return Ok(Some(session));
     }
     // Asked for before the session is read, so that an end in between is not missed.

@@ -1,7 +1,7 @@
 //! The database: where it lies, whether it is whole, and whether commits reach the disk.
 //!
-//! `PAL450` to `PAL469` are kept for PostgreSQL, of which this version has nothing to judge: the
-//! mode of its TLS, and whether its user may do everything.
+//! `PAL450` to `PAL469` are for PostgreSQL, of which this version judges nothing yet, such as what
+//! its user may do.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,13 @@ crate::rules! {
         mend: "`chown` it to the service's user and `chmod 600` it. `-wal`, `-shm` and `.lock` \
                belong to the file whose name they follow.",
     }
+    /// A server is not asked.
+    SERVER = "PAL450", Note, Database {
+        title: "The database is a server, which this check does not look at.",
+        why: "Whether it is there, has the tables of this version and gives its user no more than \
+              it needs is only known at the start, or not at all.",
+        mend: "Start the service, and look at the user's rights as docs/operate/postgresql.md says.",
+    }
 }
 
 /// How long the file is read at most.
@@ -120,14 +127,16 @@ const LEAST_SPACE: u64 = 256 * 1024 * 1024;
 /// Judges the database at `url` without changing it; reads the whole file, for 10 seconds at
 /// most.
 pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]) -> Vec<Finding> {
-    let folder = url.folder();
+    let Some((file, folder)) = url.path().zip(url.folder()) else {
+        return vec![Finding::new(&SERVER, "DATABASE_URL names a server")];
+    };
     let can_write = access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     if !folder.is_dir() || !can_write {
         return vec![Finding::new(&NO_FOLDER, folder.display())];
     }
     let mut findings = judge_place(folder);
-    if !url.path().exists() {
-        findings.push(Finding::new(&NONE_YET, url.path().display()));
+    if !file.exists() {
+        findings.push(Finding::new(&NONE_YET, file.display()));
         return findings;
     }
     let is_kept =

@@ -49,7 +49,7 @@ impl Location {
             let what = "the SQLite library is older than 3.51.3, which can corrupt a database";
             return Err(DbError::Open { what, source: None });
         }
-        let path = url.path().to_owned();
+        let path = file_of(url)?;
         if !path.parent().is_some_and(Path::is_dir) {
             let what = "the folder for the database file does not exist: create it first";
             return Err(DbError::Open { what, source: None });
@@ -70,8 +70,8 @@ impl Location {
     }
 
     /// Leads to a file that is there, and makes nothing.
-    pub(super) fn existing(url: &DatabaseUrl, busy_timeout: Duration) -> Self {
-        Self { path: url.path().to_owned(), busy_timeout, synchronous: "", is_served: false }
+    pub(super) fn existing(url: &DatabaseUrl, busy_timeout: Duration) -> Result<Self, DbError> {
+        Ok(Self { path: file_of(url)?, busy_timeout, synchronous: "", is_served: false })
     }
 
     /// Opens a connection that reads and leaves nothing behind.
@@ -134,6 +134,11 @@ impl Location {
             .map_err(|error| DbError::open("SQLite cannot set up the connection", error))?;
         Ok(connection)
     }
+}
+
+fn file_of(url: &DatabaseUrl) -> Result<PathBuf, DbError> {
+    let what = "it is no file, which this is for";
+    url.path().map(Path::to_owned).ok_or(DbError::Open { what, source: None })
 }
 
 /// Has large sorts spill beside the database: a service that is locked down can write nowhere else,

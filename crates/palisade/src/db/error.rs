@@ -116,6 +116,15 @@ pub enum DbError {
         #[source]
         source: Box<Self>,
     },
+    /// Transactions that ran at the same time undid this one again and again.
+    #[error("the transaction was undone by others each time it was tried")]
+    Contended,
+    /// The server cannot be reached, or went away before it was asked to commit.
+    #[error("the database server cannot be reached: {0}")]
+    Unreachable(#[source] Cause),
+    /// The connection ended while the server committed: nobody knows whether it did.
+    #[error("the connection ended during a commit, which may have been done or not")]
+    Unknown,
     /// Anything else that the database reports.
     #[error("the database reports: {0}")]
     Other(#[source] Cause),
@@ -171,6 +180,17 @@ impl DbError {
     /// Says that `column` holds something that is not understood.
     pub(super) fn corrupt(column: &str) -> Self {
         Self::Corrupt { column: column.to_owned() }
+    }
+
+    /// Says that the server cannot be reached, and why.
+    pub(super) fn unreachable(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unreachable(Arc::new(source))
+    }
+
+    /// Tells whether a statement with this outcome leaves its transaction as it was: it was not run,
+    /// or what it answered was not understood.
+    pub(super) fn spares_the_transaction(&self) -> bool {
+        matches!(self, Self::ArgumentCount { .. } | Self::RowCount { .. } | Self::Corrupt { .. })
     }
 
     /// Says that the database cannot be opened, with what the system said.

@@ -63,7 +63,7 @@ pub fn inspect(
     schemas: &[Schema],
     within: Duration,
 ) -> Result<Inspection, DbError> {
-    let connection = match Location::existing(url, BUSY).open_onlooker() {
+    let connection = match Location::existing(url, BUSY).and_then(|place| place.open_onlooker()) {
         Err(error) if is_no_database(&error) => {
             let integrity = Integrity::Damaged("the file is no database of SQLite".to_owned());
             return Ok(Inspection { integrity, schemas: Vec::new() });

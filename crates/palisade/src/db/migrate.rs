@@ -3,11 +3,11 @@
 use super::error::DbError;
 use super::portable;
 use super::row::Row;
-use super::tx::Tx;
+use super::tx::{Dialect, Tx};
 use crate::args;
 use crate::clock::Timestamp;
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
+const SQLITE_TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
     component TEXT NOT NULL,
     version INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -15,6 +15,15 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
     applied_at INTEGER NOT NULL,
     PRIMARY KEY (component, version)
 ) STRICT, WITHOUT ROWID";
+
+const POSTGRES_TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
+    component TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    applied_at BIGINT NOT NULL,
+    PRIMARY KEY (component, version)
+)";
 
 /// One step of a component's schema.
 ///
@@ -82,7 +91,8 @@ pub(super) fn check(component: &'static str, migrations: &[Migration]) -> Result
             let problem = "versions count from 1 in order, without a gap";
             return Err(migration.error(component, problem));
         }
-        portable::statements(migration.sql).map_err(|why| migration.error(component, why))?;
+        portable::statements(migration.sql, Dialect::Sqlite)
+            .map_err(|why| migration.error(component, why))?;
     }
     Ok(())
 }
@@ -93,8 +103,15 @@ pub(super) async fn state(
     component: &'static str,
     migrations: &[Migration],
 ) -> Result<SchemaState, DbError> {
-    let exists =
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'palisade_migrations'";
+    let exists = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'palisade_migrations'"
+        }
+        Dialect::Postgres => {
+            "SELECT 1 FROM information_schema.tables
+             WHERE table_schema = current_schema() AND table_name = 'palisade_migrations'"
+        }
+    };
     if tx.query_optional(exists, args![], |_| Ok(())).await?.is_none() {
         return Ok(compared(0, migrations));
     }
@@ -112,13 +129,13 @@ pub(super) async fn state(
     Ok(compared(u32::try_from(applied.len()).unwrap_or(u32::MAX), migrations))
 }
 
-/// Applies the next migration and returns it, or `None` if there is nothing to do.
+/// Applies the next migration, or returns `None` if there is nothing to do.
 pub(super) async fn apply_next(
     tx: &mut Tx<'_>,
     component: &'static str,
     migrations: &[Migration],
     now: Timestamp,
-) -> Result<Option<Migration>, DbError> {
+) -> Result<Option<Step>, DbError> {
     let applied = match state(tx, component, migrations).await? {
         SchemaState::UpToDate => return Ok(None),
         SchemaState::Newer { applied, known } => {
@@ -129,23 +146,48 @@ pub(super) async fn apply_next(
     let Some(next) = migrations.iter().find(|migration| migration.version > applied) else {
         return Ok(None);
     };
-    let statements =
-        portable::statements(next.sql).map_err(|problem| next.error(component, problem))?;
+    let statements = portable::statements(next.sql, tx.dialect())
+        .map_err(|problem| next.error(component, problem))?;
+    // First the row: another process that is about to do the same waits for it, and finds it done.
+    let changed = tx
+        .execute(
+            "INSERT INTO palisade_migrations (component, version, name, checksum, applied_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            args![component, next.version, next.name, next.checksum(), now],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(Some(Step::DoneByAnother));
+    }
     for statement in statements {
-        tx.apply(&statement).map_err(|error| DbError::Migration {
+        tx.apply(&statement).await.map_err(|error| DbError::Migration {
             component,
             name: next.name,
             source: Box::new(error),
         })?;
     }
-    tx.apply(TABLE)?;
-    tx.execute(
-        "INSERT INTO palisade_migrations (component, version, name, checksum, applied_at) \
-         VALUES ($1, $2, $3, $4, $5)",
-        args![component, next.version, next.name, next.checksum(), now],
-    )
-    .await?;
-    Ok(Some(*next))
+    Ok(Some(Step::Applied(*next)))
+}
+
+/// Makes the table of what was applied, if it is missing.
+///
+/// # Errors
+///
+/// On PostgreSQL, two processes that do this at once may hinder each other: it is tried again.
+pub(super) async fn prepare(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    match tx.dialect() {
+        Dialect::Sqlite => tx.apply(SQLITE_TABLE).await,
+        Dialect::Postgres => tx.apply(POSTGRES_TABLE).await,
+    }
+}
+
+/// What one step of a migration came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
+    /// This migration was applied.
+    Applied(Migration),
+    /// Another process was faster.
+    DoneByAnother,
 }
 
 fn compared(applied: u32, migrations: &[Migration]) -> SchemaState {

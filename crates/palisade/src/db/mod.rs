@@ -10,13 +10,15 @@
 //! 4. What is stored is read back as the type it was stored as, or the row is corrupt.
 //!
 //! On SQLite, one thread writes and commits what has queued together; reads have connections of
-//! their own. It leaves out PostgreSQL so far, and the queue of jobs.
+//! their own. On PostgreSQL a few connections each run one transaction after the other. It leaves
+//! out the queue of jobs so far.
 
 mod connection;
 mod error;
 mod inspect;
 mod migrate;
 mod portable;
+mod postgres;
 mod readers;
 mod row;
 mod settings;
@@ -44,6 +46,8 @@ pub use value::{Args, ToValue, Value};
 
 use crate::clock::Clock;
 use connection::Location;
+use migrate::Step;
+use postgres::{Address, Pool, PoolSettings};
 use readers::Readers;
 use writer::Writer;
 
@@ -56,11 +60,23 @@ pub struct Db {
 }
 
 struct Inner {
-    writer: Writer,
-    readers: Readers,
-    lookups: Readers,
+    engine: Engine,
     clock: Arc<dyn Clock>,
     generation: Arc<AtomicU64>,
+}
+
+/// What runs the transactions.
+enum Engine {
+    Sqlite {
+        writer: Writer,
+        readers: Readers,
+        lookups: Readers,
+    },
+    Postgres {
+        pool: Pool,
+        /// Connections that long transactions never hold.
+        lookups: Pool,
+    },
 }
 
 /// Connections for look-ups: each takes microseconds, so two serve thousands a second.
@@ -74,18 +90,20 @@ impl Db {
     /// [`DbError::Open`] says what is missing: the folder, the rights, or the lock that another
     /// process holds which serves from the same file.
     pub async fn open(url: &DatabaseUrl, settings: DbSettings) -> Result<Self, DbError> {
-        let url = url.clone();
-        let opening = tokio::task::spawn_blocking(move || {
-            let (location, lock) = Location::prepare(&url, &settings)?;
-            let generation = Arc::new(AtomicU64::new(0));
-            let writer =
-                Writer::start((location.clone(), lock), settings.queue, Arc::clone(&generation))?;
-            let lookups = Readers::new(location.clone(), LOOKUPS, settings.reader_wait);
-            let readers = Readers::new(location, settings.readers, settings.reader_wait);
-            let clock = settings.clock;
-            Ok(Self { inner: Arc::new(Inner { writer, readers, lookups, clock, generation }) })
+        let (url, clock) = (url.clone(), Arc::clone(&settings.clock));
+        let generation = Arc::new(AtomicU64::new(0));
+        let shared = Arc::clone(&generation);
+        let opening = tokio::task::spawn_blocking(move || match url.server() {
+            Some(server) => Engine::on_a_server(server, &settings, &shared),
+            None => Engine::in_a_file(&url, &settings, &shared),
         });
-        opening.await.unwrap_or(Err(DbError::Closed))
+        let engine = opening.await.unwrap_or(Err(DbError::Closed))?;
+        let db = Self { inner: Arc::new(Inner { engine, clock, generation }) };
+        if matches!(db.inner.engine, Engine::Postgres { .. }) {
+            // Nothing was asked yet: a server that cannot be reached is told now.
+            db.read(async |tx| tx.query_one("SELECT 1", &[], |_| Ok(())).await).await?;
+        }
+        Ok(db)
     }
 
     /// Runs `work` in a transaction and returns its result once that is on the disk.
@@ -127,7 +145,10 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (request, answer) = work::request(work);
-        self.inner.writer.submit(request)?;
+        match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(request)?,
+            Engine::Postgres { pool, .. } => pool.write(request)?,
+        }
         answer.await.unwrap_or(Err(DbError::Closed))?
     }
 
@@ -143,7 +164,10 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.inner.readers.run(work).await?
+        match &self.inner.engine {
+            Engine::Sqlite { readers, .. } => readers.run(work).await?,
+            Engine::Postgres { pool, .. } => pool.run_read(work).await?,
+        }
     }
 
     /// Runs `work` as [`Db::read`] does, on connections that long reads never hold: for finding a
@@ -158,7 +182,10 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.inner.lookups.run(work).await?
+        match &self.inner.engine {
+            Engine::Sqlite { lookups, .. } => lookups.run(work).await?,
+            Engine::Postgres { lookups, .. } => lookups.run_read(work).await?,
+        }
     }
 
     /// Applies the migrations of `component` that are missing and returns how many those were.
@@ -176,8 +203,9 @@ impl Db {
     ) -> Result<usize, DbError> {
         migrate::check(component, migrations)?;
         let mut count = 0;
-        while let Some(done) = self.migrate_once(component, migrations).await? {
-            tracing::info!(component, version = done.version, name = done.name, "schema migrated");
+        while let Some(step) = self.migrate_once(component, migrations).await? {
+            let Step::Applied(Migration { version, name, .. }) = step else { continue };
+            tracing::info!(component, version, name, "schema migrated");
             count += 1;
         }
         Ok(count)
@@ -205,6 +233,11 @@ impl Db {
         self.inner.generation.load(Ordering::SeqCst)
     }
 
+    /// Tells whether other processes may change what this one reads: a server is for several.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.inner.engine, Engine::Postgres { .. })
+    }
+
     /// Tells whether a write would be taken and answered within `deadline`; it writes nothing.
     ///
     /// # Errors
@@ -221,24 +254,76 @@ impl Db {
     ///
     /// [`DbError::Closed`] if the writer did not end as it should. Closing twice is no error.
     pub async fn close(&self) -> Result<(), DbError> {
-        self.inner.lookups.close().await;
-        self.inner.readers.close().await;
-        self.inner.writer.close().await
+        match &self.inner.engine {
+            Engine::Sqlite { writer, readers, lookups } => {
+                lookups.close().await;
+                readers.close().await;
+                writer.close().await
+            }
+            Engine::Postgres { pool, lookups } => {
+                lookups.close().await?;
+                pool.close().await
+            }
+        }
     }
 
     async fn migrate_once(
         &self,
         component: &'static str,
         migrations: &[Migration],
-    ) -> Result<Option<Migration>, DbError> {
+    ) -> Result<Option<Step>, DbError> {
+        if self.schema_state(component, migrations).await? == SchemaState::UpToDate {
+            return Ok(None);
+        }
+        self.prepare_to_migrate().await?;
         let migrations: Arc<[Migration]> = migrations.into();
         let now = self.inner.clock.now();
         self.write(async move |tx| migrate::apply_next(tx, component, &migrations, now).await).await
+    }
+
+    async fn prepare_to_migrate(&self) -> Result<(), DbError> {
+        let prepare = async || self.write(async |tx| migrate::prepare(tx).await).await;
+        match prepare().await {
+            // Another process made the table in the same moment: it is there the second time.
+            Err(DbError::Unique { .. }) => prepare().await,
+            prepared => prepared,
+        }
+    }
+}
+
+impl Engine {
+    fn in_a_file(
+        url: &DatabaseUrl,
+        settings: &DbSettings,
+        generation: &Arc<AtomicU64>,
+    ) -> Result<Self, DbError> {
+        let (location, lock) = Location::prepare(url, settings)?;
+        let begun = (location.clone(), lock);
+        let writer = Writer::start(begun, settings.queue, Arc::clone(generation))?;
+        let lookups = Readers::new(location.clone(), LOOKUPS, settings.reader_wait);
+        let readers = Readers::new(location, settings.readers, settings.reader_wait);
+        Ok(Self::Sqlite { writer, readers, lookups })
+    }
+
+    fn on_a_server(
+        server: &Address,
+        settings: &DbSettings,
+        generation: &Arc<AtomicU64>,
+    ) -> Result<Self, DbError> {
+        let start = |connections| {
+            let (queue, wait) = (settings.queue, settings.reader_wait);
+            let settings = PoolSettings { connections, queue, wait };
+            Pool::start(server.clone(), settings, Arc::clone(generation))
+        };
+        Ok(Self::Postgres { pool: start(settings.connections)?, lookups: start(LOOKUPS)? })
     }
 }
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Db(sqlite)")
+        out.write_str(match self.inner.engine {
+            Engine::Sqlite { .. } => "Db(sqlite)",
+            Engine::Postgres { .. } => "Db(postgres)",
+        })
     }
 }

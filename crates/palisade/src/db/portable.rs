@@ -1,19 +1,23 @@
-//! One text of SQL for both databases, adapted to SQLite.
+//! One text of SQL for both databases, adapted to each.
 //!
 //! Authors write `CREATE TABLE`, `CREATE [UNIQUE] INDEX`, `ALTER TABLE`, `DROP`, `INSERT`,
 //! `UPDATE` and `DELETE`, each ended by `;`, with the column types `INTEGER`, `BIGINT`, `TEXT`
-//! and `BLOB`. Here a table becomes `STRICT` and `BIGINT` becomes `INTEGER`, which holds 64 bits
-//! on SQLite. Types that are none of those are then refused by SQLite itself.
+//! and `BLOB`. For SQLite a table becomes `STRICT` and `BIGINT` becomes `INTEGER`, which holds 64
+//! bits there. Types that are none of those are then refused by SQLite itself. For PostgreSQL `BLOB`
+//! becomes `BYTEA`, and `TEXT` is compared byte by byte, as SQLite does, and not by a language.
 
-/// Returns the statements of `sql` as SQLite takes them, or what is wrong with the text.
-pub(super) fn statements(sql: &str) -> Result<Vec<String>, &'static str> {
+use super::tx::Dialect;
+
+/// Returns the statements of `sql` as the database takes them, or what is wrong with the text.
+pub(super) fn statements(sql: &str, dialect: Dialect) -> Result<Vec<String>, &'static str> {
     let mut statements = Vec::new();
-    let mut statement = Statement::default();
+    let mut statement = Statement::of(dialect);
     let mut rest = sql;
     while let Some((kind, token, after)) = next_token(rest)? {
         rest = after;
         match kind {
-            Kind::End => statements.extend(std::mem::take(&mut statement).finish()?),
+            Kind::End => statements
+                .extend(std::mem::replace(&mut statement, Statement::of(dialect)).finish()?),
             Kind::Comment => statement.text.push(' '),
             Kind::Word => statement.word(token)?,
             Kind::Other => statement.text.push_str(token),
@@ -25,8 +29,8 @@ pub(super) fn statements(sql: &str) -> Result<Vec<String>, &'static str> {
     Ok(statements)
 }
 
-#[derive(Default)]
 struct Statement {
+    dialect: Dialect,
     text: String,
     words: usize,
     first: String,
@@ -35,6 +39,17 @@ struct Statement {
 }
 
 impl Statement {
+    fn of(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            text: String::new(),
+            words: 0,
+            first: String::new(),
+            creates_table: false,
+            changes_table: false,
+        }
+    }
+
     fn word(&mut self, word: &str) -> Result<(), &'static str> {
         let known = word.to_ascii_uppercase();
         self.words += 1;
@@ -53,8 +68,13 @@ impl Statement {
         if self.creates_table && known == "SELECT" {
             return Err("a table made from a SELECT has no types");
         }
-        let is_wide = self.changes_table && known == "BIGINT";
-        self.text.push_str(if is_wide { "INTEGER" } else { word });
+        let adapted = match (self.dialect, known.as_str()) {
+            (Dialect::Sqlite, "BIGINT") => "INTEGER",
+            (Dialect::Postgres, "BLOB") => "BYTEA",
+            (Dialect::Postgres, "TEXT") => "TEXT COLLATE \"C\"",
+            _ => word,
+        };
+        self.text.push_str(if self.changes_table { adapted } else { word });
         Ok(())
     }
 
@@ -72,7 +92,10 @@ impl Statement {
         if !text.ends_with(')') {
             return Err("a CREATE TABLE ends with the parenthesis of its columns");
         }
-        Ok(Some(format!("{text} STRICT")))
+        Ok(Some(match self.dialect {
+            Dialect::Sqlite => format!("{text} STRICT"),
+            Dialect::Postgres => text.to_owned(),
+        }))
     }
 }
 
@@ -134,12 +157,24 @@ mod tests {
             CREATE TABLE a (id bigint, note TEXT DEFAULT 'BIGINT; ''x''') -- end
             ; CREATE INDEX a_id ON a (id); /* ; */";
 
-        let found = statements(sql).unwrap();
+        let found = statements(sql, Dialect::Sqlite).unwrap();
 
         let table = "CREATE TABLE a (id INTEGER, note TEXT DEFAULT 'BIGINT; ''x''') STRICT";
         assert_eq!(found[0].split_whitespace().collect::<Vec<_>>().join(" "), table);
         assert_eq!(found[1], "CREATE INDEX a_id ON a (id)");
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_table_for_postgresql_has_its_names_of_types_and_compares_bytes() {
+        let sql = "CREATE TABLE a (id TEXT NOT NULL, key BLOB, at bigint, n INTEGER);
+            INSERT INTO a VALUES ('TEXT', 'BLOB');";
+
+        let found = statements(sql, Dialect::Postgres).unwrap();
+
+        let table =
+            "CREATE TABLE a (id TEXT COLLATE \"C\" NOT NULL, key BYTEA, at bigint, n INTEGER)";
+        assert_eq!(found, [table, "INSERT INTO a VALUES ('TEXT', 'BLOB')"]);
     }
 
     #[test]
@@ -159,14 +194,14 @@ mod tests {
         ];
 
         for sql in refused {
-            assert!(statements(sql).is_err(), "{sql}");
+            assert!(statements(sql, Dialect::Sqlite).is_err(), "{sql}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_upsets_the_reader(sql in "[a-zA-Z_'\"/*;() \n-]{0,60}|\\PC{0,40}") {
-            drop(statements(&sql));
+            drop(statements(&sql, Dialect::Sqlite));
         }
     }
 }

@@ -8,12 +8,21 @@ use crate::id::Id;
 
 /// One row of an answer.
 pub struct Row<'a> {
-    row: &'a rusqlite::Row<'a>,
+    row: Source<'a>,
+}
+
+enum Source<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a tokio_postgres::Row),
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn new(row: &'a rusqlite::Row<'a>) -> Self {
-        Self { row }
+    pub(super) fn local(row: &'a rusqlite::Row<'a>) -> Self {
+        Self { row: Source::Sqlite(row) }
+    }
+
+    pub(super) fn remote(row: &'a tokio_postgres::Row) -> Self {
+        Self { row: Source::Postgres(row) }
     }
 
     /// Returns the value of `column`, which is its name or its place from 0.
@@ -45,7 +54,12 @@ impl<'a> Row<'a> {
     }
 
     fn stored(&self, column: &impl Column) -> Option<Stored<'_>> {
-        match self.row.get_ref(column.place(self)?).ok()? {
+        let place = column.place(self)?;
+        let row = match self.row {
+            Source::Sqlite(row) => row,
+            Source::Postgres(row) => return row.try_get(place).ok(),
+        };
+        match row.get_ref(place).ok()? {
             ValueRef::Null => Some(Stored::Null),
             ValueRef::Integer(number) => Some(Stored::Integer(number)),
             ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().map(Stored::Text),
@@ -73,7 +87,10 @@ pub trait Column: sealed::Sealed {
 
 impl Column for &str {
     fn place(&self, row: &Row<'_>) -> Option<usize> {
-        row.row.as_ref().column_index(self).ok()
+        match row.row {
+            Source::Sqlite(row) => row.as_ref().column_index(self).ok(),
+            Source::Postgres(row) => row.columns().iter().position(|found| found.name() == *self),
+        }
     }
 
     fn name(&self, _: &Row<'_>) -> String {
@@ -87,7 +104,11 @@ impl Column for usize {
     }
 
     fn name(&self, row: &Row<'_>) -> String {
-        row.row.as_ref().column_name(*self).map_or_else(|_| self.to_string(), str::to_owned)
+        let name = match row.row {
+            Source::Sqlite(row) => row.as_ref().column_name(*self).ok(),
+            Source::Postgres(row) => row.columns().get(*self).map(tokio_postgres::Column::name),
+        };
+        name.map_or_else(|| self.to_string(), str::to_owned)
     }
 }
 

@@ -24,6 +24,9 @@ crate::settings! {
         pub queue: usize = 1024, in 1..=65_536;
         /// Reads that run at once, each on a connection of its own.
         pub readers: usize = 4, in 1..=64;
+        /// Connections to a PostgreSQL server for transactions; look-ups have two more. A server
+        /// allows 100 in all unless told otherwise, for all processes together.
+        pub connections: usize = 10, in 1..=500;
         /// How long to wait for a lock that another program holds.
         pub busy_timeout: Duration = Duration::from_secs(5),
             in Duration::from_millis(10)..=Duration::from_secs(60);
@@ -39,6 +42,7 @@ impl DatabaseSection {
         let mut settings = DbSettings::new(purpose);
         settings.queue = self.queue;
         settings.readers = self.readers;
+        settings.connections = self.connections;
         settings.busy_timeout = self.busy_timeout;
         settings.danger_lose_last_commits_on_power_cut = self.danger_lose_last_commits_on_power_cut;
         settings
@@ -63,7 +67,10 @@ pub struct DbSettings {
     pub queue: usize,
     /// Reads that run at once, each on its own connection and thread; default 4, at least 1.
     pub readers: usize,
-    /// How long a read waits for a free connection; default 2 s, then it is refused.
+    /// Connections to a server for transactions; default 10, at least 1. Look-ups have two more.
+    pub connections: usize,
+    /// How long work waits for a free connection; default 2 s, then it is refused. Writes to a file
+    /// have none to wait for.
     pub reader_wait: Duration,
     /// How long to wait for a lock that another program holds; default 5 s.
     pub busy_timeout: Duration,
@@ -81,6 +88,7 @@ impl DbSettings {
             purpose,
             queue: 1024,
             readers: 4,
+            connections: 10,
             reader_wait: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
             danger_lose_last_commits_on_power_cut: false,

@@ -5,6 +5,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::error::DbError;
+use super::postgres::Session;
 use super::row::Row;
 use super::value::Args;
 
@@ -12,16 +13,55 @@ use super::value::Args;
 ///
 /// SQL is `&'static str`, so that it cannot be put together from input, and must leave
 /// transactions alone: no `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT`.
+///
+/// A statement that fails ends the transaction: those behind it are [`DbError::Aborted`], and
+/// nothing is kept, whatever the work returns. Ask first, or use `ON CONFLICT DO NOTHING`.
 pub struct Tx<'c> {
-    connection: &'c Connection,
+    connection: Link<'c>,
     lost: Option<DbError>,
+    failure: Option<DbError>,
     is_outdating: bool,
+}
+
+/// The connection that the transaction is on.
+#[derive(Clone, Copy)]
+enum Link<'c> {
+    Sqlite(&'c Connection),
+    Postgres(&'c Session),
+}
+
+/// Which kind of database a transaction is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
 }
 
 impl<'c> Tx<'c> {
     /// Wraps a connection whose transaction has begun.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, lost: None, is_outdating: false }
+        Self::over(Link::Sqlite(connection))
+    }
+
+    /// Wraps a connection to a server, on which a transaction begins with the first statement.
+    pub(super) fn remote(session: &'c Session) -> Self {
+        Self::over(Link::Postgres(session))
+    }
+
+    fn over(connection: Link<'c>) -> Self {
+        Self { connection, lost: None, failure: None, is_outdating: false }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.connection {
+            Link::Sqlite(_) => Dialect::Sqlite,
+            Link::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Returns how the first statement failed, if one did: nothing may be kept then.
+    pub(super) fn failure(&self) -> Option<&DbError> {
+        self.failure.as_ref()
     }
 
     /// Says that this change takes something away that others may remember: once it is committed,
@@ -40,10 +80,15 @@ impl<'c> Tx<'c> {
     ///
     /// Any [`DbError`]; the statement has then changed nothing.
     pub async fn execute(&mut self, sql: &'static str, args: &Args<'_>) -> Result<u64, DbError> {
-        self.guarded(|connection| {
-            let changed = prepared(connection, sql, args)?.raw_execute();
-            Ok(u64::try_from(changed.map_err(DbError::from_driver)?).unwrap_or(u64::MAX))
-        })
+        self.demand_sound()?;
+        let done = match self.connection {
+            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+                let changed = prepared(connection, sql, args)?.raw_execute();
+                Ok(u64::try_from(changed.map_err(DbError::from_driver)?).unwrap_or(u64::MAX))
+            }),
+            Link::Postgres(session) => session.execute(sql, args).await,
+        };
+        self.noted(done)
     }
 
     /// Returns what `read` makes of each row, in the order of the statement.
@@ -57,7 +102,7 @@ impl<'c> Tx<'c> {
         args: &Args<'_>,
         read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
     ) -> Result<Vec<T>, DbError> {
-        self.rows(sql, args, usize::MAX, read)
+        self.rows(sql, args, usize::MAX, read).await
     }
 
     /// Returns what `read` makes of the only row, or `None` if there is no row.
@@ -71,7 +116,7 @@ impl<'c> Tx<'c> {
         args: &Args<'_>,
         read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
     ) -> Result<Option<T>, DbError> {
-        let mut rows = self.rows(sql, args, 2, read)?;
+        let mut rows = self.rows(sql, args, 2, read).await?;
         match rows.len() {
             0 | 1 => Ok(rows.pop()),
             found => Err(DbError::RowCount { found }),
@@ -94,51 +139,87 @@ impl<'c> Tx<'c> {
     }
 
     /// Runs one statement of a migration, which cannot be `'static` after it was adapted.
-    pub(super) fn apply(&mut self, statement: &str) -> Result<(), DbError> {
-        self.guarded(|connection| {
-            connection.execute(statement, []).map(|_| ()).map_err(DbError::from_driver)
-        })
+    pub(super) async fn apply(&mut self, statement: &str) -> Result<(), DbError> {
+        self.demand_sound()?;
+        let done = match self.connection {
+            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+                connection.execute(statement, []).map(|_| ()).map_err(DbError::from_driver)
+            }),
+            Link::Postgres(session) => session.apply(statement).await,
+        };
+        self.noted(done)
     }
 
     /// Returns why the whole transaction is gone, if it is.
     pub(super) fn take_loss(&mut self) -> Option<DbError> {
-        if self.lost.is_none() && self.connection.is_autocommit() {
+        if self.lost.is_none()
+            && let Link::Sqlite(connection) = self.connection
+            && connection.is_autocommit()
+        {
             return Some(DbError::Aborted);
         }
         self.lost.take()
     }
 
-    fn rows<T>(
+    async fn rows<T>(
         &mut self,
         sql: &'static str,
         args: &Args<'_>,
         most: usize,
         mut read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
     ) -> Result<Vec<T>, DbError> {
-        self.guarded(|connection| {
-            let mut statement = prepared(connection, sql, args)?;
-            let mut rows = statement.raw_query();
-            let mut found = Vec::new();
-            while found.len() < most {
-                let Some(row) = rows.next().map_err(DbError::from_driver)? else {
-                    break;
+        self.demand_sound()?;
+        let mut found = Vec::new();
+        let done = match self.connection {
+            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+                let mut statement = prepared(connection, sql, args)?;
+                let mut rows = statement.raw_query();
+                while found.len() < most {
+                    let Some(row) = rows.next().map_err(DbError::from_driver)? else {
+                        break;
+                    };
+                    found.push(read(&Row::local(row))?);
+                }
+                Ok(())
+            }),
+            Link::Postgres(session) => {
+                let take = |row: &tokio_postgres::Row| {
+                    found.push(read(&Row::remote(row))?);
+                    Ok(found.len() < most)
                 };
-                found.push(read(&Row::new(row))?);
+                session.query(sql, args, take).await
             }
-            Ok(found)
-        })
+        };
+        self.noted(done)?;
+        Ok(found)
+    }
+
+    /// PostgreSQL refuses what follows a failure, and so does SQLite here, so that what works on
+    /// one works on the other.
+    fn demand_sound(&self) -> Result<(), DbError> {
+        if self.failure.is_some() { Err(DbError::Aborted) } else { Ok(()) }
+    }
+
+    fn noted<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        if let Err(error) = &done
+            && !error.spares_the_transaction()
+        {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
+        done
     }
 
     /// Runs `statement`, unless the transaction is gone: then it would commit on its own.
     fn guarded<T>(
         &mut self,
+        connection: &Connection,
         statement: impl FnOnce(&Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        if self.connection.is_autocommit() {
+        if connection.is_autocommit() {
             return Err(DbError::Aborted);
         }
-        let result = statement(self.connection);
-        if self.connection.is_autocommit() {
+        let result = statement(connection);
+        if connection.is_autocommit() {
             self.lost = Some(result.as_ref().err().cloned().unwrap_or(DbError::Aborted));
         }
         result

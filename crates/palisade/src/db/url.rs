@@ -3,6 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::postgres::Address;
+use crate::crypto::SYSTEM_AUTHORITIES;
+use crate::process::Needs;
+
 /// The address of a database.
 ///
 /// Its debug form tells the kind of database only, since the address of a server holds a password.
@@ -13,28 +17,63 @@ use std::path::{Path, PathBuf};
 /// let url = DatabaseUrl::parse("sqlite:///var/lib/orderdesk/orders.db")?;
 /// assert_eq!(format!("{url:?}"), "DatabaseUrl(sqlite)");
 /// assert!(DatabaseUrl::parse("sqlite:orders.db").is_err());
+/// let url = DatabaseUrl::parse("postgres://orderdesk:hunter2@db.example.com/orders")?;
+/// assert_eq!(format!("{url:?}"), "DatabaseUrl(postgres)");
 /// # Ok::<(), DatabaseUrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
-    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    File(PathBuf),
+    Server(Address),
 }
 
 /// Why a text is not the address of a database. The words never repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseUrlError {
-    /// It names PostgreSQL, which this build does not speak.
-    #[error("this build has no PostgreSQL yet: use sqlite:///absolute/path/to/file.db")]
-    NoPostgres,
     /// It does not begin with a known scheme.
-    #[error("write it as sqlite:///absolute/path/to/file.db")]
+    #[error(
+        "write it as sqlite:///absolute/path/to/file.db or as \
+         postgres://user:password@host:5432/database"
+    )]
     UnknownScheme,
+    /// It names no user of the server.
+    #[error("the user is missing: postgres://user:password@host:5432/database")]
+    NoUser,
+    /// It names no database of the server.
+    #[error("the database is missing: postgres://user:password@host:5432/database")]
+    NoDatabase,
+    /// Its host or port is missing or not one.
+    #[error(
+        "name one host, with a port from 1 to 65535 if it is not 5432, or the folder of a local \
+         socket: postgres://user:password@host:5432/database, postgres://user@/database?host=/folder"
+    )]
+    NoHost,
+    /// It asks for something that is not known here.
+    #[error(
+        "only host=/folder, sslmode=verify-full and sslrootcert=/file may stand behind the question \
+         mark, each once"
+    )]
+    UnknownParameter,
+    /// It asks for TLS that trusts anybody, or for none to another machine.
+    #[error(
+        "sslmode must be verify-full, which is also what happens without it; only to this machine \
+         it may be disable"
+    )]
+    Unverified,
     /// It has no absolute path.
     #[error("the path must be absolute, with three slashes: sqlite:///absolute/path/to/file.db")]
     NotAbsolute,
     /// It has a query string, a fragment or percent signs.
-    #[error("a query string, a fragment or percent encoding is not understood: write a plain path")]
+    #[error(
+        "a part of it is empty, or holds what is not understood there: a control character, percent \
+         encoding that is no UTF-8, or with sqlite: any query string, fragment or percent sign"
+    )]
     NotPlain,
     /// Its path ends in a slash, steps upwards or holds a control character.
     #[error("the path must name a file, without `..` and control characters")]
@@ -42,19 +81,25 @@ pub enum DatabaseUrlError {
 }
 
 impl DatabaseUrl {
-    /// Returns the folder that the database's file is in.
-    pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or_else(|| Path::new("/"))
+    /// Returns the folder that the database's file is in; `None` for a server.
+    pub fn folder(&self) -> Option<&Path> {
+        self.path()?.parent()
     }
 
-    /// Reads `sqlite:///absolute/path/to/file.db`.
+    /// Reads `sqlite:///absolute/path/to/file.db` or
+    /// `postgres://user:password@host:5432/database`.
+    ///
+    /// A server on another machine is spoken to by TLS, and its certificate and name are verified
+    /// by the authorities of this system, or those of `sslrootcert=/file`. Nothing less can be asked
+    /// for; what libpq calls `prefer`, its default, protects from nobody.
     ///
     /// # Errors
     ///
     /// Refuses everything else, so that nothing in it is silently without effect.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Err(DatabaseUrlError::NoPostgres);
+        let schemes = ["postgres://", "postgresql://"];
+        if let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+            return Ok(Self { place: Place::Server(Address::parse(rest)?) });
         }
         let Some(rest) = text.strip_prefix("sqlite:") else {
             return Err(DatabaseUrlError::UnknownScheme);
@@ -69,18 +114,47 @@ impl DatabaseUrl {
             return Err(DatabaseUrlError::NotAFile);
         }
         // Two slashes in a row are one, as everywhere in POSIX.
-        Ok(Self { path: Path::new(path).components().collect() })
+        Ok(Self { place: Place::File(Path::new(path).components().collect()) })
     }
 
-    /// Returns the file of the database.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Returns the file of the database; `None` for a server.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Server(_) => None,
+        }
     }
 
     /// Returns the file of the database, and those that are kept beside it while it is open; they
-    /// may not be there.
+    /// may not be there. There are none for a server.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        files_of(&self.path).into_iter()
+        self.path().into_iter().flat_map(files_of)
+    }
+
+    /// Returns what using the database takes once the process is locked down.
+    pub fn needs(&self) -> Needs {
+        let server = match &self.place {
+            Place::File(_) => return self.files().fold(Needs::new(), Needs::writes),
+            Place::Server(server) => server,
+        };
+        let authorities = server.authorities().into_iter().map(Path::to_owned);
+        let system = SYSTEM_AUTHORITIES.iter().map(PathBuf::from);
+        let mut needs = authorities.chain(system).fold(Needs::new(), Needs::rereads);
+        if server.has_a_name() {
+            needs = needs.looks_names_up();
+        }
+        match server.port() {
+            Some(port) => needs.connects(port),
+            None => needs.connects_locally(),
+        }
+    }
+
+    /// Returns the server, if it is one.
+    pub(super) fn server(&self) -> Option<&Address> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Server(server) => Some(server),
+        }
     }
 }
 
@@ -95,7 +169,10 @@ pub(crate) fn files_of(database: &Path) -> [PathBuf; 4] {
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("DatabaseUrl(sqlite)")
+        out.write_str(match self.place {
+            Place::File(_) => "DatabaseUrl(sqlite)",
+            Place::Server(_) => "DatabaseUrl(postgres)",
+        })
     }
 }
 
@@ -106,8 +183,8 @@ mod tests {
     #[test]
     fn only_an_absolute_plain_path_is_an_address() {
         let refused = [
-            ("postgres://u:hunter2@host/db", DatabaseUrlError::NoPostgres),
-            ("postgresql://host/db", DatabaseUrlError::NoPostgres),
+            ("postgres://u:hunter2@host", DatabaseUrlError::NoDatabase),
+            ("postgresql://host/db", DatabaseUrlError::NoUser),
             ("mysql://host/db", DatabaseUrlError::UnknownScheme),
             ("/var/lib/file.db", DatabaseUrlError::UnknownScheme),
             ("sqlite::memory:", DatabaseUrlError::NotAbsolute),
@@ -124,8 +201,8 @@ mod tests {
             assert_eq!(DatabaseUrl::parse(text), Err(error), "{text:?}");
         }
         let url = DatabaseUrl::parse("sqlite:///a b/c.db").unwrap();
-        assert_eq!(url.path(), Path::new("/a b/c.db"));
+        assert_eq!(url.path(), Some(Path::new("/a b/c.db")));
         let url = DatabaseUrl::parse("sqlite:////a//./b.db").unwrap();
-        assert_eq!(url.path().to_str(), Some("/a/b.db"));
+        assert_eq!(url.path(), Some(Path::new("/a/b.db")));
     }
 }

@@ -1,9 +1,11 @@
 //! Work handed to a thread of the database: run once, in place, and answered when it counts.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::error::DbError;
@@ -19,6 +21,11 @@ pub(super) trait Request: Send {
     fn is_abandoned(&self) -> bool;
     /// Runs the work and tells whether what it wrote is to be kept.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Runs the work on a server, which takes a while, and tells as [`Request::run`] does.
+    fn run_remotely<'a>(
+        &'a mut self,
+        tx: &'a mut Tx<'_>,
+    ) -> Pin<Box<dyn Future<Output = bool> + 'a>>;
     /// Answers the caller. With an `Err`, nothing was committed and nobody hears of success.
     fn answer(self: Box<Self>, committed: Result<(), DbError>);
 }
@@ -58,6 +65,31 @@ where
     }
 }
 
+/// Runs `work` to its end, however long the database takes to answer.
+async fn run_to_its_end<F, T, E>(work: &F, tx: &mut Tx<'_>, scope: RequestScope) -> Outcome<T, E>
+where
+    F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+{
+    let mut future = pin!(AssertUnwindSafe(work(tx)).catch_unwind());
+    let ended = poll_fn(|context| scope.run(|| future.as_mut().poll(context))).await;
+    ended.map_err(|_| {
+        scope.run(|| tracing::error!("work inside a transaction panicked"));
+        DbError::Panicked
+    })
+}
+
+impl<F, T, E> Typed<F, T, E> {
+    /// Tells whether what was written is to be kept. Work that goes on as if nothing had been after
+    /// one of its statements failed does not get its way.
+    fn is_kept(&mut self, tx: &Tx<'_>) -> bool {
+        if let (Ok(Ok(_)), Some(failure)) = (&self.outcome, tx.failure()) {
+            tracing::error!("work inside a transaction went on after a statement had failed");
+            self.outcome = Err(failure.clone());
+        }
+        matches!(self.outcome, Ok(Ok(_)))
+    }
+}
+
 struct Typed<F, T, E> {
     work: F,
     outcome: Outcome<T, E>,
@@ -78,7 +110,19 @@ where
 
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
         self.outcome = self.scope.run(|| run_in_place(&self.work, tx));
-        matches!(self.outcome, Ok(Ok(_)))
+        self.is_kept(tx)
+    }
+
+    fn run_remotely<'a>(
+        &'a mut self,
+        tx: &'a mut Tx<'_>,
+    ) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        Box::pin(async move {
+            // Until it has run: a caller whose transaction was given up hears of that.
+            self.outcome = Err(DbError::Closed);
+            self.outcome = run_to_its_end(&self.work, tx, self.scope).await;
+            self.is_kept(tx)
+        })
     }
 
     fn answer(self: Box<Self>, committed: Result<(), DbError>) {

@@ -23,9 +23,7 @@ use std::path::{Path, PathBuf};
 /// assert!(format!("{needs:?}").contains("/var/lib/greeter"));
 /// ```
 ///
-/// Looking names up is not among them yet: it takes `/etc/resolv.conf`, `/etc/hosts`,
-/// `/etc/nsswitch.conf` and the like, and will be a method of its own. Local time zones are not
-/// needed: times are UTC.
+/// Local time zones are not needed: times are UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
     reads: BTreeSet<PathBuf>,
@@ -33,6 +31,7 @@ pub struct Needs {
     writes: BTreeSet<PathBuf>,
     removes: BTreeSet<PathBuf>,
     connects: BTreeSet<u16>,
+    has_local_sockets: bool,
 }
 
 /// What may be done with a file, or with everything below a folder.
@@ -91,6 +90,23 @@ impl Needs {
         self
     }
 
+    /// Connects to sockets of this machine that are files, such as a database's.
+    #[must_use]
+    pub fn connects_locally(mut self) -> Self {
+        self.has_local_sockets = true;
+        self
+    }
+
+    /// Looks the names of machines up, by the files and name servers of this system. This is for the
+    /// GNU C library; musl asks by a call that is refused.
+    #[must_use]
+    pub fn looks_names_up(self) -> Self {
+        let mut needs = NAMES.iter().map(Path::new).fold(self, Self::rereads);
+        needs.has_local_sockets = true;
+        // By TCP, where an answer is too long for a datagram.
+        needs.connects(53)
+    }
+
     /// Adds what somebody else needs.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -99,12 +115,18 @@ impl Needs {
         self.writes.extend(other.writes);
         self.removes.extend(other.removes);
         self.connects.extend(other.connects);
+        self.has_local_sockets |= other.has_local_sockets;
         self
     }
 
     /// Returns the TCP ports that are connected to.
     pub(super) fn ports(&self) -> &BTreeSet<u16> {
         &self.connects
+    }
+
+    /// Tells whether sockets are opened at all.
+    pub(super) fn has_sockets(&self) -> bool {
+        self.has_local_sockets || !self.connects.is_empty()
     }
 
     /// Returns what must be readable, and what must be writable.
@@ -131,6 +153,16 @@ impl Needs {
         read.chain(written).chain(removed).chain([random]).collect()
     }
 }
+
+/// What the GNU C library reads to look a name up (nsswitch.conf(5), resolv.conf(5)).
+const NAMES: [&str; 6] = [
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/stub-resolv.conf",
+];
 
 /// SQLite takes the start of its random numbers from there, and makes do with the time if it cannot.
 const RANDOM: &str = "/dev/urandom";

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 const EVERYWHERE: [&str; 2] = ["error", "request_id"];
 
 /// Kept in the events of this library, which knows what it puts there.
-const LIBRARY: [&str; 20] = [
+const LIBRARY: [&str; 21] = [
     "cause",
     "code",
     "component",
@@ -26,6 +26,7 @@ const LIBRARY: [&str; 20] = [
     "origin",
     "panic",
     "place",
+    "remedy",
     "report",
     "section",
     "taken",

@@ -161,7 +161,7 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 20] = [
+const CONFINED: [Confined; 21] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
@@ -183,7 +183,11 @@ const CONFINED: [Confined; 20] = [
     Confined { word: "SystemTime::now", to: &["palisade/src/clock.rs"] },
     Confined { word: "TcpStream::connect", to: &["palisade/src/outbound/"] },
     Confined { word: "axum", to: &["palisade/src/http/mount/"] },
-    Confined { word: "rustls::", to: &["palisade/src/http/", "palisade/src/outbound/"] },
+    Confined {
+        word: "rustls::",
+        to: &["palisade/src/http/", "palisade/src/outbound/", "palisade/src/db/postgres/tls.rs"],
+    },
+    Confined { word: "tokio_postgres", to: &["palisade/src/db/"] },
     // Whose certificate is not judged is only looked at.
     Confined { word: "dangerous()", to: &["palisade/src/outbound/witness.rs"] },
     Confined { word: "x-forwarded-for", to: &["palisade/src/http/proxies.rs"] },

@@ -57,6 +57,7 @@ PAL411 note
 PAL412 error
 PAL413 note
 PAL414 error
+PAL450 note
 PAL501 error !
 PAL502 error !
 PAL503 error !

@@ -14,6 +14,7 @@ use super::files::{open, read, read_chain};
 use super::words::said;
 use super::{TlsError, Validity};
 use crate::clock::Timestamp;
+use crate::crypto::SYSTEM_AUTHORITIES;
 
 /// A server's own certificate and those that lead to the root.
 ///
@@ -152,14 +153,6 @@ impl Chain {
 #[derive(Debug, Clone)]
 pub struct Roots(RootCertStore);
 
-/// Where systems keep the authorities that they trust: Debian and Alpine, Fedora, openSUSE, others.
-const SYSTEM: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 impl Roots {
     /// Reads the certificates of a PEM file of at most 1 MiB; those that are no authority's are
     /// taken too, so that a server's own certificate can be trusted by itself.
@@ -182,6 +175,6 @@ impl Roots {
 
     /// Reads what this system trusts; `None` if it keeps that in no place that is known.
     pub fn of_system() -> Option<Self> {
-        SYSTEM.iter().map(PathBuf::from).find_map(|file| Self::from_file(&file).ok())
+        SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find_map(|file| Self::from_file(&file).ok())
     }
 }

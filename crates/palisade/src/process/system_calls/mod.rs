@@ -25,7 +25,7 @@ use super::report::{Measure, Report, State};
 #[cfg(target_arch = "x86_64")]
 pub(super) fn restrict(needs: &Needs, report: &mut Report) {
     let process = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
-    let has_network = !needs.ports().is_empty();
+    let has_network = needs.has_sockets();
     let applied = filters::all(process, has_network).and_then(|filters| {
         filters.iter().try_for_each(|filter| Ok(seccompiler::apply_filter(filter)?))
     });

@@ -1,0 +1,65 @@
+//! A database on a PostgreSQL server, for the whole suite: `tests/postgresql.sh` starts one.
+#![expect(clippy::disallowed_types, reason = "tests manage the server by its own programs")]
+
+use std::process::{Command, Output};
+
+/// A database of its own on the PostgreSQL server that `ORDERDESK_TEST_POSTGRES` names, such as
+/// `postgres://postgres@127.0.0.1:5433`; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct ServerDatabase {
+    server: String,
+    name: String,
+}
+
+impl ServerDatabase {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the tests are asked is no setting of a service"
+    )]
+    pub(crate) fn new() -> Option<Self> {
+        let server = std::env::var("ORDERDESK_TEST_POSTGRES").ok()?;
+        let name = palisade::crypto::random_bytes::<12>();
+        let name = format!("test_{}", data_encoding::HEXLOWER.encode(&name));
+        let database = Self { server, name };
+        database.manage(&format!("CREATE DATABASE {}", database.name));
+        Some(database)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}/{}", self.server, self.name)
+    }
+
+    fn manage(&self, sql: &str) {
+        let done = psql(&format!("{}/postgres", self.server), sql);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    pub(crate) fn change(&self, sql: &str) -> Result<usize, String> {
+        let done = psql(&self.url(), sql);
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+        }
+        let said = String::from_utf8_lossy(&done.stdout);
+        Ok(said.split_whitespace().last().unwrap().parse().unwrap())
+    }
+
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        let mut dump = Command::new("pg_dump");
+        let done = dump.args(["--data-only", "--inserts", &self.url()]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        done.stdout
+    }
+}
+
+fn psql(address: &str, sql: &str) -> Output {
+    let given = ["-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql, address];
+    Command::new("psql").args(given).output().unwrap()
+}
+
+impl Drop for ServerDatabase {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.manage(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}
