@@ -4,7 +4,7 @@ use palisade::auth::SessionsSection;
 use palisade::check::CheckSection;
 use palisade::config::{Live, Rate, Throttle};
 use palisade::crypto::PasswordsSection;
-use palisade::db::DatabaseSection;
+use palisade::db::{DatabaseSection, RetentionSection};
 use palisade::http::{LimitsSection, RateLimiter, ServerSection, TlsSection};
 use palisade::process::SandboxSection;
 use palisade::service::{Basics, ServiceSettings, ShutdownSection};
@@ -61,6 +61,8 @@ palisade::settings_of! {
         pub sessions: SessionsSection,
         /// The database.
         pub database: DatabaseSection,
+        /// What is removed when it is over.
+        pub retention: RetentionSection,
         /// What is logged.
         pub log: Live<LogSection>,
         /// What the process takes from itself.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::auth::{Auth, AuthSettings, Throttle};
+use palisade::auth::{Auth, AuthSettings, Throttle, sessions};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::Live;
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
-use palisade::db::{self, Db, DbError, Migration, Schema, SchemaState};
+use palisade::db::{self, Db, DbError, Migration, Retention, Schema, SchemaState, Sweeper, Tx};
 use palisade::http::{Api, Introduction, Kind, RateLimiter};
 use palisade::service::{Offer, Program};
+use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR};
@@ -189,19 +190,39 @@ impl Parts {
         Ok(Self { state })
     }
 
-    /// Returns what is served: ready while the database answers, and stopped in order.
-    pub fn offer(self, settings: &Settings) -> Offer<AppState> {
+    /// Returns what is served: ready while the database answers, and stopped in order. From here on
+    /// what is over is removed.
+    ///
+    /// # Errors
+    ///
+    /// If something is counted twice.
+    pub fn offer(
+        self,
+        settings: &Settings,
+        metrics: &Metrics,
+    ) -> Result<Offer<AppState>, MetricError> {
         let (api, _) = api(settings);
         let (state, db) = (self.state.clone(), self.state.db.clone());
         let ping = move || {
             let db = db.clone();
             async move { db.ping(PING).await.map_err(|_| "database") }
         };
-        Offer::new(api, state).ready_when(ping).ends_with(self.stop())
+        let sweeper = self.retention(settings).start(metrics)?;
+        Ok(Offer::new(api, state).ready_when(ping).ends_with(self.stop(sweeper)))
     }
 
-    /// Ends what the parts still do: hashing first, the database last.
-    async fn stop(self) {
+    /// Everything that is ever removed because it is over. Orders and their history are not.
+    fn retention(&self, settings: &Settings) -> Retention {
+        let AppState { db, clock, .. } = &self.state;
+        Retention::new(db.clone(), Arc::clone(clock), &settings.retention)
+            .remove("sessions", async |tx: &mut Tx<'_>, now, most| {
+                sessions::remove_expired(tx, now, most).await
+            })
+    }
+
+    /// Ends what the parts still do: removing and hashing first, the database last.
+    async fn stop(self, sweeper: Sweeper) {
+        sweeper.stop().await;
         let AppState { db, hasher, .. } = self.state;
         // Joining threads blocks, if only for one hash.
         tokio::task::spawn_blocking(move || hasher.shutdown()).await.ok();

@@ -28,7 +28,7 @@ pub(super) fn wrong(mistakes: Mistakes) -> anyhow::Error {
     anyhow!("the settings are wrong:\n{mistakes}")
 }
 
-fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
+pub(super) fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
     let environment = Environment::of_process();
     let loaded = config::load::<Settings>(file, &environment).map_err(wrong)?;
     let settings = loaded.into_settings();
@@ -41,7 +41,7 @@ fn settings(file: Option<&Path>) -> anyhow::Result<(Settings, Environment)> {
 }
 
 /// Runs what waits for the database on this thread.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit status: 0 done,
 //! 1 refused or failed, 2 wrong usage.
 
+mod backup;
 mod check;
 mod commands;
 mod dev;
@@ -45,6 +46,17 @@ enum Command {
     Check(check::CheckArguments),
     /// Bring the database to this version
     Migrate(ConfigFile),
+    /// Write a checked copy of the database to a file, also while the service runs
+    ///
+    /// The file is readable by its owner only and holds what the database holds; `API_KEY` and
+    /// `SECRET_KEY` are not in it. It has its name once it is whole: `-` is refused.
+    Backup(backup::BackupArguments),
+    /// Judge a backup: whether it is whole and can be restored; exit status 1 if not
+    VerifyBackup(backup::VerifyArguments),
+    /// Put a backup in the place of the database, while no service runs
+    ///
+    /// It is judged first, and every session in it is ended. A database that is there is kept.
+    Restore(backup::RestoreArguments),
     /// Show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -180,6 +192,9 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve { config, dev } => serve::serve(config.config.as_deref(), dev)?,
         Command::Check(arguments) => return check::check(&arguments),
         Command::Migrate(config) => commands::migrate(config.config.as_deref())?,
+        Command::Backup(arguments) => backup::take(&arguments)?,
+        Command::VerifyBackup(arguments) => return backup::verify(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments)?,
         Command::Config(ConfigCommand::Show(config)) => {
             commands::show_config(config.config.as_deref())?;
         }

@@ -50,12 +50,12 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let needs = needs(file, &secrets);
     let of_database = secrets.database_url.folder().unwrap_or(Path::new(CERTIFICATES));
     let folder = dev.as_ref().map_or(of_database, DevFolder::path);
-    prepared.needs(needs).run(inherited, folder, async |_| {
+    prepared.needs(needs).run(inherited, folder, async |metrics| {
         let parts = Parts::start(settings, &secrets).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
         }
-        Ok(parts.offer(settings))
+        Ok(parts.offer(settings, metrics)?)
     })?;
     Ok(())
 }

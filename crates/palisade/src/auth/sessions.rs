@@ -14,11 +14,18 @@ use crate::id::Id;
 pub type SessionId = Id<Session>;
 
 /// The tables of this module, for [`Db::migrate`].
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "sessions",
-    sql: include_str!("../../migrations/0001_sessions.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "sessions",
+        sql: include_str!("../../migrations/0001_sessions.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "sessions by their end",
+        sql: include_str!("../../migrations/0002_sessions_by_end.sql"),
+    },
+];
 
 /// Most sessions that one account may have open; a further sign-in ends the oldest.
 const MOST_SESSIONS: i64 = 100;
@@ -103,6 +110,27 @@ pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<b
 pub async fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
     tx.outdate();
     store::delete_all(tx, account).await
+}
+
+/// Ends every session of everybody: for a database that was put back from a backup, in which
+/// sessions are open that have ended since.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn end_everybody(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    tx.outdate();
+    store::delete_everybody(tx).await
+}
+
+/// Removes at most `most` sessions that are past their absolute end, and returns how many; for
+/// [`Retention`](crate::db::Retention). One that nobody uses opens nothing, and is removed then, too.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn remove_expired(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<u64, DbError> {
+    store::delete_expired(tx, now, most).await
 }
 
 /// Returns the open session of the token with `hash`, and notes that it was used.

@@ -92,6 +92,24 @@ pub(super) async fn delete_all(tx: &mut Tx<'_>, account: AccountId) -> Result<u6
     tx.execute("DELETE FROM palisade_sessions WHERE account = $1", args![account]).await
 }
 
+pub(super) async fn delete_everybody(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    tx.execute("DELETE FROM palisade_sessions", args![]).await
+}
+
+pub(super) async fn delete_expired(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    most: i64,
+) -> Result<u64, DbError> {
+    tx.execute(
+        "DELETE FROM palisade_sessions WHERE id IN (
+             SELECT id FROM palisade_sessions WHERE expires_at <= $1
+             ORDER BY expires_at LIMIT $2)",
+        args![now, most],
+    )
+    .await
+}
+
 fn read(row: &Row<'_>) -> Result<Session, DbError> {
     Ok(Session {
         id: row.get("id")?,

@@ -74,6 +74,22 @@ impl Location {
         Ok(Self { path: file_of(url)?, busy_timeout, synchronous: "", is_served: false })
     }
 
+    /// Leads to a database that is there, which this user may write.
+    pub(super) fn writable(url: &DatabaseUrl, busy_timeout: Duration) -> Result<Self, DbError> {
+        demand_writable(url)?;
+        Ok(Self::existing(url, busy_timeout))
+    }
+
+    /// Opens a connection that only reads, whoever else comes and goes meanwhile.
+    ///
+    /// It has the right to write, because the log cannot be made, read after a crash, or merged
+    /// without it.
+    pub(super) fn open_beside_writers(&self) -> Result<Connection, DbError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.execute_batch("PRAGMA query_only = ON;").map_err(DbError::from_driver)?;
+        Ok(connection)
+    }
+
     /// Opens a connection that reads and leaves nothing behind.
     ///
     /// Without a log beside the file nobody has it open, and SQLite would make one only to read;
@@ -149,7 +165,7 @@ fn keep_temporary_files(connection: &Connection, database: &Path) -> rusqlite::R
 }
 
 /// Lets a crafted file or statement do less, and refuses `"text"` for `'text'`.
-fn harden(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+pub(super) fn harden(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(busy_timeout)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -160,7 +176,7 @@ fn harden(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<(
 
 /// Takes the lock of the one process that serves, in a file beside the database: the database's
 /// own file is SQLite's to lock.
-fn lock(database: &Path) -> Result<File, DbError> {
+pub(super) fn lock(database: &Path) -> Result<File, DbError> {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");
     let mut options = OpenOptions::new();

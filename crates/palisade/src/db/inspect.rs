@@ -81,7 +81,8 @@ fn is_no_database(error: &DbError) -> bool {
     cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::NotADatabase)
 }
 
-fn state(connection: &Connection, schema: Schema) -> Result<SchemaState, DbError> {
+/// Compares the schema that a connection sees with what is known.
+pub(super) fn state(connection: &Connection, schema: Schema) -> Result<SchemaState, DbError> {
     let Schema { component, migrations } = schema;
     connection.execute_batch("BEGIN DEFERRED").map_err(DbError::from_driver)?;
     let ask = async |tx: &mut Tx<'_>| migrate::state(tx, component, migrations).await;

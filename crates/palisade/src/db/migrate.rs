@@ -7,7 +7,8 @@ use super::tx::{Dialect, Tx};
 use crate::args;
 use crate::clock::Timestamp;
 
-const SQLITE_TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
+/// Where what was applied is written down.
+pub(super) const SQLITE_TABLE: &str = "CREATE TABLE IF NOT EXISTS palisade_migrations (
     component TEXT NOT NULL,
     version INTEGER NOT NULL,
     name TEXT NOT NULL,

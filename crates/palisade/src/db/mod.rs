@@ -13,6 +13,7 @@
 //! their own. On PostgreSQL a few connections each run one transaction after the other. It leaves
 //! out the queue of jobs so far.
 
+pub mod backup;
 mod connection;
 mod error;
 mod inspect;
@@ -20,6 +21,7 @@ mod migrate;
 mod portable;
 mod postgres;
 mod readers;
+mod retention;
 mod row;
 mod settings;
 #[cfg(test)]
@@ -37,6 +39,7 @@ use std::time::Duration;
 pub use error::{ConstraintKind, DbError};
 pub use inspect::{Inspection, Integrity, Schema, inspect};
 pub use migrate::{Migration, SchemaState};
+pub use retention::{Retention, RetentionSection, Sweeper};
 pub use row::{Column, FromValue, Row, Stored};
 pub use settings::{DatabaseSection, DbSettings, Purpose};
 pub use tx::Tx;
