@@ -198,7 +198,7 @@ async fn migrating_twice_changes_nothing_the_second_time() {
     let first = folder.command(["migrate"]).run().await;
     let second = folder.command(["migrate"]).run().await;
 
-    assert_eq!(first.assert_code(0).stdout, "3 migrations were applied.\n");
+    assert_eq!(first.assert_code(0).stdout, "4 migrations were applied.\n");
     assert_eq!(second.assert_code(0).stdout, "The database is up to date.\n");
     folder.serve().start().await;
 }

@@ -12,7 +12,7 @@ const ROUNDS: usize = 20;
 const WRITERS: usize = 4;
 
 /// What was acknowledged: an order, and the least version it must have from then on.
-type Acknowledged = (String, u64);
+pub(crate) type Acknowledged = (String, u64);
 
 #[tokio::test]
 async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
@@ -70,7 +70,11 @@ async fn an_order_is_there_when_the_kill_follows_its_answer_at_once() {
 }
 
 /// Places and pays orders as long as the service answers, and reports each answer.
-async fn write_until_killed(ada: Caller, machine: Caller, report: mpsc::Sender<Acknowledged>) {
+pub(crate) async fn write_until_killed(
+    ada: Caller,
+    machine: Caller,
+    report: mpsc::Sender<Acknowledged>,
+) {
     loop {
         let Ok(placed) = ada.post("/orders").json(order_body("12.50")).try_send().await else {
             return;
@@ -87,7 +91,7 @@ async fn write_until_killed(ada: Caller, machine: Caller, report: mpsc::Sender<A
     }
 }
 
-async fn assert_all_there(ada: &Caller, ledger: &BTreeMap<String, u64>) {
+pub(crate) async fn assert_all_there(ada: &Caller, ledger: &BTreeMap<String, u64>) {
     let mut found = BTreeMap::new();
     let mut path = "/orders?limit=200".to_owned();
     loop {
@@ -115,7 +119,7 @@ async fn assert_all_there(ada: &Caller, ledger: &BTreeMap<String, u64>) {
 
 /// Asserts that the database itself finds nothing wrong, and that its tables agree.
 #[track_caller]
-fn assert_whole(folder: &Folder, least_orders: usize) {
+pub(crate) fn assert_whole(folder: &Folder, least_orders: usize) {
     if folder.is_on_a_server() {
         // A server keeps its own files; what was acknowledged was asked for by HTTP.
         return;

@@ -11,6 +11,7 @@
 mod accounts;
 mod accounts_sessions;
 mod authorisation;
+mod backup;
 mod check;
 mod check_faults;
 mod check_live;
@@ -41,6 +42,8 @@ mod orders_lists;
 mod orders_steps;
 mod process;
 mod reload;
+mod restore;
+mod retention;
 mod settings;
 mod support;
 mod support_bad_server;

@@ -77,7 +77,7 @@ impl Location {
     /// Leads to a database that is there, which this user may write.
     pub(super) fn writable(url: &DatabaseUrl, busy_timeout: Duration) -> Result<Self, DbError> {
         demand_writable(url)?;
-        Ok(Self::existing(url, busy_timeout))
+        Self::existing(url, busy_timeout)
     }
 
     /// Opens a connection that only reads, whoever else comes and goes meanwhile.

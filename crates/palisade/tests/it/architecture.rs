@@ -256,6 +256,37 @@ fn sql_stands_only_in_stores_and_in_the_database_module() {
     assert!(wrong.is_empty(), "SQL outside of a store:\n{}", wrong.join("\n"));
 }
 
+/// Tables that hold what happened: nothing takes rows out of them.
+const HISTORY: [&str; 3] = ["orders", "order_lines", "order_events"];
+
+/// Returns which table of [`HISTORY`] the SQL in `code` takes rows out of.
+fn loses_history(code: &str) -> Option<&'static str> {
+    let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let loses = |pair: &[&str]| {
+        let verbs = [pair[0].to_ascii_uppercase(), pair[1].to_ascii_uppercase()];
+        let is_loss = ["DELETE FROM", "DROP TABLE", "REPLACE INTO"].contains(&&*verbs.join(" "));
+        HISTORY.into_iter().find(|table| is_loss && pair[2].eq_ignore_ascii_case(table))
+    };
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    words.windows(3).find_map(loses)
+}
+
+#[test]
+fn nothing_takes_orders_or_their_history_away() {
+    for source in library().iter().chain(&orderdesk()) {
+        let lost = loses_history(source.without_tests());
+        assert_eq!(lost, None, "{}", source.path.display());
+    }
+    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/../orderdesk/migrations");
+    for entry in fs::read_dir(migrations).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(loses_history(&fs::read_to_string(&path).unwrap()), None, "{}", path.display());
+    }
+    let losing = "\"delete\n    from order_events WHERE at < $1\"";
+    assert_eq!(loses_history(losing), Some("order_events"));
+    assert_eq!(loses_history("DELETE FROM palisade_sessions"), None);
+}
+
 #[test]
 fn the_state_of_the_service_knows_no_feature() {
     let all = orderdesk();

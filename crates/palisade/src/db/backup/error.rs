@@ -14,6 +14,9 @@ pub enum BackupError {
     #[error(transparent)]
     Database(#[from] DbError),
     /// There is no database to back up.
+    #[error("DATABASE_URL names a server: use pg_dump or pg_basebackup (docs/operate/backup.md)")]
+    Server,
+    /// There is nothing to keep.
     #[error("there is no database yet at the address that DATABASE_URL names")]
     NoDatabase,
     /// The file is part of the database itself.

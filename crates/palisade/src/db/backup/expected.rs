@@ -76,7 +76,7 @@ fn expected(states: &[(Schema, SchemaState)]) -> Result<Objects, DbError> {
         };
         for migration in schema.migrations.iter().filter(|step| step.version <= applied) {
             // `migrate::check` has found them readable before anything was applied.
-            for statement in portable::statements(migration.sql).unwrap_or_default() {
+            for statement in portable::statements(migration.sql, Dialect::Sqlite).unwrap_or_default() {
                 fresh.execute(&statement, []).map_err(DbError::from_driver)?;
             }
         }

@@ -4,21 +4,25 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::BackupError;
 use super::partial::{Partial, give_to_owner_of_folder, judge, sync_folder};
 use super::verify::{Verified, judge_whole, log_beside};
-use super::{Existing, Progress, Watch, folder_of, is_of_database};
+use super::{Existing, Progress, Watch, beside, folder_of, is_of_database};
 use crate::clock::Timestamp;
 use crate::db::connection::lock;
 use crate::db::inspect::Schema;
 use crate::db::tx::Tx;
-use crate::db::url::{DatabaseUrl, files_of};
+use crate::db::url::DatabaseUrl;
 use crate::db::work::run_in_place;
 use crate::db::{DbError, SchemaState};
 
+/// How long to wait for others to let go of the database.
+const BUSY: Duration = Duration::from_secs(1);
 /// What is copied at once.
 const CHUNK: usize = 1 << 20;
 
@@ -61,7 +65,7 @@ pub fn restore(
     amend: impl AsyncFn(&mut Tx<'_>) -> Result<(), DbError>,
     watch: &mut Watch<'_>,
 ) -> Result<Restored, BackupError> {
-    let database = plan.url.path();
+    let database = plan.url.path().ok_or(BackupError::Server)?;
     if is_of_database(plan.file, plan.url) {
         return Err(BackupError::OfDatabase);
     }
@@ -98,11 +102,11 @@ fn open_backup(file: &Path) -> Result<File, BackupError> {
     }
 }
 
-/// Judges the place; a log without its database counts, since SQLite would write it into the next.
+/// Judges the place. A log without its database counts: SQLite would write it into the next one.
 fn judge_place(database: &Path, existing: Existing) -> Result<(), BackupError> {
     judge(database, existing)?;
-    let [_, log, ..] = files_of(database);
-    match log.exists() && existing == Existing::Refuse {
+    let is_left = beside(database).iter().any(|file| file.exists());
+    match is_left && existing == Existing::Refuse {
         true => Err(BackupError::Exists),
         false => Ok(()),
     }
@@ -162,16 +166,20 @@ struct Old {
 ///
 /// At no moment is there no database, of which a start would make an empty one.
 fn set_aside(database: &Path, now: Timestamp) -> Result<Option<Old>, BackupError> {
-    let [_, log, memory, _] = files_of(database);
     let kept = kept_name(database, now);
     let lock = if database.exists() { take_alone(database)? } else { None };
     let cannot = "the present database cannot be kept under another name";
-    // Left only beside a database that SQLite cannot read: it must not meet the new one.
-    match fs::rename(&log, files_of(&kept)[1].as_path()) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(BackupError::system(cannot)(error));
+    let ([log, memory, journal], [kept_log, _, kept_journal]) = (beside(database), beside(&kept));
+    for (file, kept) in [(log, kept_log), (journal, kept_journal)] {
+        // What the lock leaves is empty. Beside a database that SQLite cannot read it may not be,
+        // and it must not meet the new one.
+        let moved = if lock.is_some() { fs::remove_file(&file) } else { fs::rename(&file, kept) };
+        match moved {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(BackupError::system(cannot)(error));
+            }
+            _ => {}
         }
-        _ => {}
     }
     fs::remove_file(memory).ok();
     match fs::hard_link(database, &kept) {
@@ -199,6 +207,9 @@ fn kept_name(database: &Path, now: Timestamp) -> PathBuf {
 fn take_alone(database: &Path) -> Result<Option<Connection>, BackupError> {
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let alone = Connection::open_with_flags(database, access).and_then(|connection| {
+        connection.busy_timeout(BUSY)?;
+        // What cannot be read is kept as it is, with its log.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.execute_batch(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE;",
         )?;

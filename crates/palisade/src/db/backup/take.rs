@@ -49,7 +49,7 @@ pub fn take(
         return Err(BackupError::OfDatabase);
     }
     judge(file, existing)?;
-    if !url.path().exists() {
+    if !url.path().ok_or(BackupError::Server)?.exists() {
         return Err(BackupError::NoDatabase);
     }
     let source = Location::writable(url, BUSY)?.open_beside_writers()?;
@@ -75,7 +75,7 @@ fn copy(
     url: &DatabaseUrl,
     watch: &mut Watch<'_>,
 ) -> Result<(), BackupError> {
-    let [_, log, ..] = files_of(url.path());
+    let [_, log, ..] = files_of(url.path().ok_or(BackupError::Server)?);
     let mut into = open_empty(partial.path()).map_err(BackupError::of_copy)?;
     source
         .execute_batch("BEGIN DEFERRED; SELECT count(*) FROM sqlite_schema;")

@@ -1,8 +1,10 @@
 //! What the database promises, tried on real files.
 
+mod backing_up;
 mod inspecting;
 mod opening;
 mod reads;
+mod retaining;
 mod schema;
 mod writes;
 
