@@ -262,10 +262,11 @@ const HISTORY: [&str; 3] = ["orders", "order_lines", "order_events"];
 /// Returns which table of [`HISTORY`] the SQL in `code` takes rows out of.
 fn loses_history(code: &str) -> Option<&'static str> {
     let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let loses = |pair: &[&str]| {
-        let verbs = [pair[0].to_ascii_uppercase(), pair[1].to_ascii_uppercase()];
-        let is_loss = ["DELETE FROM", "DROP TABLE", "REPLACE INTO"].contains(&&*verbs.join(" "));
-        HISTORY.into_iter().find(|table| is_loss && pair[2].eq_ignore_ascii_case(table))
+    let loses = |three: &[&str]| {
+        let &[verb, what, lost] = three else { return None };
+        let verb = format!("{verb} {what}").to_ascii_uppercase();
+        let is_loss = ["DELETE FROM", "DROP TABLE", "REPLACE INTO"].contains(&verb.as_str());
+        HISTORY.into_iter().find(|table| is_loss && lost.eq_ignore_ascii_case(table))
     };
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     words.windows(3).find_map(loses)
