@@ -174,9 +174,8 @@ fn judge_holders(files: &TlsFiles, user: Option<u32>) -> impl Iterator<Item = Fi
         let what = format_args!("{}, the user here is {}", key.said(), this_user());
         Finding::new(&KEY_FOREIGN, what)
     });
-    let is_open = |file: &Holder| {
-        file.is_open_to_all() || file.is_open_to_group() || file.is_foreign(user)
-    };
+    let is_open =
+        |file: &Holder| file.is_open_to_all() || file.is_open_to_group() || file.is_foreign(user);
     let open = Holder::of(&files.certificate).filter(is_open);
     foreign.into_iter().chain(open.map(|file| Finding::new(&FILE_OPEN, file.said())))
 }

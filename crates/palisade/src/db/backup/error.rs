@@ -13,10 +13,10 @@ pub enum BackupError {
     /// The database cannot be used, or somebody serves from the one to be replaced.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// There is no database to back up.
+    /// The database is a server's, which has tools of its own.
     #[error("DATABASE_URL names a server: use pg_dump or pg_basebackup (docs/operate/backup.md)")]
     Server,
-    /// There is nothing to keep.
+    /// There is no database to back up.
     #[error("there is no database yet at the address that DATABASE_URL names")]
     NoDatabase,
     /// The file is part of the database itself.

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 use crate::db::inspect::Schema;
 use crate::db::migrate::{self, SchemaState};
+use crate::db::tx::Dialect;
 use crate::db::{DbError, portable};
 
 /// Kind and name of everything in a schema, with its text. What SQLite makes itself is left out.
@@ -76,7 +77,9 @@ fn expected(states: &[(Schema, SchemaState)]) -> Result<Objects, DbError> {
         };
         for migration in schema.migrations.iter().filter(|step| step.version <= applied) {
             // `migrate::check` has found them readable before anything was applied.
-            for statement in portable::statements(migration.sql, Dialect::Sqlite).unwrap_or_default() {
+            for statement in
+                portable::statements(migration.sql, Dialect::Sqlite).unwrap_or_default()
+            {
                 fresh.execute(&statement, []).map_err(DbError::from_driver)?;
             }
         }

@@ -142,7 +142,7 @@ async fn what_a_restore_amends_is_in_the_database_and_not_in_the_backup() {
     let plan = plan((&file, &url), Existing::Replace);
     restore(plan, amend, &mut |_| ControlFlow::Continue(())).unwrap();
 
-    assert_eq!((count_in(url.path()), count_in(&file)), (0, before));
+    assert_eq!((count_in(url.path().unwrap()), count_in(&file)), (0, before));
     assert_eq!(test.files_like("test.db-"), Vec::<String>::new());
 }
 
@@ -152,7 +152,7 @@ async fn an_amendment_that_fails_leaves_the_database_alone() {
     test.take("copy.db", &mut |_| ControlFlow::Continue(())).unwrap();
     test.db.close().await.unwrap();
     let (file, url) = (test.folder.path().join("copy.db"), url_in(&test.folder));
-    let before = fs::read(url.path()).unwrap();
+    let before = fs::read(url.path().unwrap()).unwrap();
 
     let amend =
         async |tx: &mut Tx<'_>| tx.execute("DELETE FROM nothing", args![]).await.map(|_| ());
@@ -160,7 +160,7 @@ async fn an_amendment_that_fails_leaves_the_database_alone() {
     let restored = restore(plan, amend, &mut |_| ControlFlow::Continue(()));
 
     assert!(matches!(restored, Err(BackupError::Database(_))), "{restored:?}");
-    assert_eq!(fs::read(url.path()).unwrap(), before);
+    assert_eq!(fs::read(url.path().unwrap()).unwrap(), before);
     assert_eq!(test.files_like("test.db."), ["test.db.lock"]);
 }
 
@@ -217,7 +217,7 @@ impl TestNotes {
 
     /// Connects as another program does.
     fn behind(&self) -> Connection {
-        Connection::open(url_in(&self.folder).path()).unwrap()
+        Connection::open(url_in(&self.folder).path().unwrap()).unwrap()
     }
 
     /// Writes so many notes of a megabyte each.
@@ -230,7 +230,7 @@ impl TestNotes {
     }
 
     fn count(&self) -> u64 {
-        count_in(url_in(&self.folder).path())
+        count_in(url_in(&self.folder).path().unwrap())
     }
 
     fn take(
