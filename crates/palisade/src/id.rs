@@ -10,6 +10,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering as Memory};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -26,6 +27,9 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// A clock that steps back by less does not put new things behind older ones.
 const MOST_MILLIS_BACK: u64 = 1000;
+
+/// The last moment that fits, in the year 10889.
+const LAST_MILLI: u64 = (1 << 48) - 1;
 
 /// Names one `T`.
 ///
@@ -56,6 +60,18 @@ impl<T> Id<T> {
         getrandom::fill(&mut random).expect("the operating system gives random bytes");
         let order = u128::from(next_after(&LAST, now)) << RANDOM_BITS;
         Self::from_bits(order | u128::from(u64::from_be_bytes(random)))
+    }
+
+    /// Returns the id below all those made at `from` or later: what they are sought by.
+    pub fn floor(from: Timestamp) -> Self {
+        let millis = u64::try_from(from.as_millis()).unwrap_or_default().min(LAST_MILLI);
+        Self::from_bits(u128::from(millis) << (COUNT_BITS + RANDOM_BITS))
+    }
+
+    /// Returns the id above all those made before `to`. A clock that stepped back has left ids
+    /// that are a second ahead of it, so there are some above `to` among those below this one.
+    pub fn ceiling(to: Timestamp) -> Self {
+        Self::floor(to.after(Duration::from_millis(MOST_MILLIS_BACK + 1)))
     }
 
     /// Reads an id exactly as [`fmt::Display`] writes it; anything else is `None`.
@@ -182,6 +198,24 @@ mod tests {
                 prop_assert_eq!(id.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn what_was_made_in_a_span_is_between_its_floor_and_its_ceiling() {
+        let last = AtomicU64::new(0);
+        let id = |bits: u64| Id::<Thing>::from_bits(u128::from(bits) << RANDOM_BITS);
+
+        // The clock steps back by up to a second, and each millisecond is used up.
+        for millis in [5_000, 4_001, 4_002, 5_000] {
+            let (floor, ceiling) = (Id::floor(at(millis)), Id::ceiling(at(millis + 1)));
+            for _ in 0..100 {
+                let made = id(next_after(&last, at(millis)));
+                assert!(floor <= made && made < ceiling, "{millis}");
+            }
+        }
+        assert!(Id::<Thing>::floor(at(2)) > id(next_after(&AtomicU64::new(0), at(1))));
+        let (before, after) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        assert!(Id::<Thing>::floor(before) < Id::floor(after));
     }
 
     #[test]

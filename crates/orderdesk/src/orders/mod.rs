@@ -45,3 +45,10 @@ use palisade::db::Migration;
 /// The tables of orders.
 pub const MIGRATION: Migration =
     Migration { version: 2, name: "orders", sql: include_str!("../../migrations/0002_orders.sql") };
+
+/// The index that the list's filters need on top.
+pub const FILTERS_MIGRATION: Migration = Migration {
+    version: 3,
+    name: "order filters",
+    sql: include_str!("../../migrations/0003_order_filters.sql"),
+};

@@ -174,7 +174,7 @@ async fn record(
 
 /// The columns of an order and one of its lines.
 macro_rules! orders_with_lines {
-    ($from:literal) => {
+    ($from:expr) => {
         concat!(
             "SELECT o.id, o.customer, o.previous_status, o.status, o.currency, o.reference,
                     o.payment_reference, o.paid_at, o.tracking, o.cancel_reason, o.created_at,
@@ -184,6 +184,18 @@ macro_rules! orders_with_lines {
             " AS o JOIN order_lines AS l ON l.order_id = o.id
              ORDER BY o.id DESC, l.position"
         )
+    };
+}
+
+/// A page of the orders that `$what` says.
+macro_rules! listed {
+    ($what:literal) => {
+        orders_with_lines!(concat!(
+            "(SELECT * FROM orders WHERE ",
+            $what,
+            " AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)
+                  AND id >= $6 AND id < $7 ORDER BY id DESC LIMIT $8)"
+        ))
     };
 }
 
@@ -211,49 +223,53 @@ pub async fn list(
     filter: &Filter,
     limit: NonZeroU32,
 ) -> Result<Vec<AnyOrder>, DbError> {
-    // A statement for each leading column, so that each walks the index that fits it.
-    const OWN: &str = orders_with_lines!(
-        "(SELECT * FROM orders
-          WHERE customer = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR reference = $3)
-            AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5) AND id < $6
-          ORDER BY id DESC LIMIT $7)"
+    // A statement for each leading column, so that each walks the index that fits it. Ids hold the
+    // time of their making, so a span of time is a range of each of these indexes.
+    const OWN: &str = listed!(
+        "customer = $1 AND ($2 IS NULL OR status = $2)
+                               AND ($3 IS NULL OR reference = $3)"
     );
-    const ALL: &str = orders_with_lines!(
-        "(SELECT * FROM orders
-          WHERE $1 IS NULL AND $2 IS NULL AND ($3 IS NULL OR reference = $3)
-            AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5) AND id < $6
-          ORDER BY id DESC LIMIT $7)"
+    const OWN_BY_STATUS: &str = listed!(
+        "customer = $1 AND status = $2
+                                         AND ($3 IS NULL OR reference = $3)"
     );
-    const BY_STATUS: &str = orders_with_lines!(
-        "(SELECT * FROM orders
-          WHERE $1 IS NULL AND status = $2 AND ($3 IS NULL OR reference = $3)
-            AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5) AND id < $6
-          ORDER BY id DESC LIMIT $7)"
+    const OWN_BY_REFERENCE: &str = listed!(
+        "customer = $1 AND ($2 IS NULL OR status = $2)
+                                            AND reference = $3"
     );
-    const BY_REFERENCE: &str = orders_with_lines!(
-        "(SELECT * FROM orders
-          WHERE $1 IS NULL AND ($2 IS NULL OR status = $2) AND reference = $3
-            AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5) AND id < $6
-          ORDER BY id DESC LIMIT $7)"
+    const ALL: &str = listed!("$1 IS NULL AND $2 IS NULL AND ($3 IS NULL OR reference = $3)");
+    const BY_STATUS: &str = listed!(
+        "$1 IS NULL AND status = $2
+                                     AND ($3 IS NULL OR reference = $3)"
+    );
+    const BY_REFERENCE: &str = listed!(
+        "$1 IS NULL AND ($2 IS NULL OR status = $2)
+                                        AND reference = $3"
     );
     let sql = match (scope.owner(), &filter.reference, filter.status) {
-        (Some(_), _, _) => OWN,
+        (Some(_), Some(_), _) => OWN_BY_REFERENCE,
+        (Some(_), None, Some(_)) => OWN_BY_STATUS,
+        (Some(_), None, None) => OWN,
         (None, Some(_), _) => BY_REFERENCE,
         (None, None, Some(_)) => BY_STATUS,
         (None, None, None) => ALL,
     };
+    let Filter { status, reference, from, to, before } = filter;
+    let least = from.map_or_else(String::new, |from| OrderId::floor(from).to_string());
+    let above = before.iter().copied().chain(to.map(OrderId::ceiling)).min();
     // Ids are lower-case text, so this bound is above all of them.
-    let before = filter.before.map_or_else(|| "~".to_owned(), |id| id.to_string());
+    let above = above.map_or_else(|| "~".to_owned(), |id| id.to_string());
     let rows = tx
         .query(
             sql,
             args![
                 scope.owner(),
-                filter.status.map(Status::as_str),
-                filter.reference.as_ref().map(Reference::as_str),
-                filter.from,
-                filter.to,
-                before.as_str(),
+                status.map(Status::as_str),
+                reference.as_ref().map(Reference::as_str),
+                *from,
+                *to,
+                least,
+                above,
                 limit.get()
             ],
             read,

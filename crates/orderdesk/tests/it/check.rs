@@ -101,7 +101,7 @@ const NEGLECT: &[Neglect] = &[
     (&["PAL408"], |site| {
         site.set("database.migrate", "false");
         site.tamper(
-            "DELETE FROM palisade_migrations WHERE component = 'orderdesk' AND version = 2",
+            "DELETE FROM palisade_migrations WHERE component = 'orderdesk' AND version > 1",
         );
     }),
     (&["PAL410"], |site| {

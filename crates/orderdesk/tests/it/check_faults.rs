@@ -219,7 +219,8 @@ async fn each_fault_of_the_database_is_its_own_finding() {
             |site| {
                 site.tamper(
                     "INSERT INTO palisade_migrations
-                     SELECT 'orderdesk', 3, 'later', checksum, 0 FROM palisade_migrations LIMIT 1",
+                     SELECT component, max(version) + 1, 'later', max(checksum), 0
+                     FROM palisade_migrations WHERE component = 'orderdesk'",
                 );
             },
             &["PAL406"],

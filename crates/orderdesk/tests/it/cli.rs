@@ -198,7 +198,9 @@ async fn migrating_twice_changes_nothing_the_second_time() {
     let first = folder.command(["migrate"]).run().await;
     let second = folder.command(["migrate"]).run().await;
 
-    assert_eq!(first.assert_code(0).stdout, "4 migrations were applied.\n");
+    let count = folder.number("SELECT count(*) FROM palisade_migrations");
+    assert!(count > 2);
+    assert_eq!(first.assert_code(0).stdout, format!("{count} migrations were applied.\n"));
     assert_eq!(second.assert_code(0).stdout, "The database is up to date.\n");
     folder.serve().start().await;
 }
@@ -228,9 +230,11 @@ async fn an_older_database_is_refused_when_the_settings_say_not_to_change_it() {
 async fn a_newer_database_is_refused_and_left_alone() {
     let mut app = TestService::start().await;
     app.service.terminate().await;
+    let known = "SELECT max(version) FROM palisade_migrations WHERE component = 'orderdesk'";
+    let known = app.folder.number(known);
     let from_the_future =
-        "INSERT INTO palisade_migrations VALUES ('orderdesk', 3, 'future', 'x', 0)";
-    app.folder.tamper(from_the_future).unwrap();
+        format!("INSERT INTO palisade_migrations VALUES ('orderdesk', {known} + 1, 'future', 'x', 0)");
+    app.folder.tamper(&from_the_future).unwrap();
 
     let serve = app.folder.serve().run().await;
     let migrate = app.folder.command(["migrate"]).run().await;
@@ -238,7 +242,8 @@ async fn a_newer_database_is_refused_and_left_alone() {
 
     for refused in [serve, migrate, add] {
         let said = &refused.assert_code(1).stderr;
-        assert!(said.contains("version 3") && said.contains("knows 2"), "{said}");
+        let both = format!("version {}, this program knows {known}", known + 1);
+        assert!(said.contains(&both), "{said}");
     }
 }
 

@@ -51,7 +51,7 @@ async fn what_was_acknowledged_before_a_backup_began_under_load_is_in_what_is_re
     assert_all_there(&ada, &ledger).await;
     ada.places_order("1.00").await;
     assert!(restored.service.terminate().await.success());
-    assert_whole(&restored.folder.database(), ledger.len());
+    assert_whole(&restored.folder, ledger.len());
 }
 
 #[tokio::test]

@@ -199,6 +199,14 @@ impl Folder {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
+    /// Asks the database for one number behind the service's back.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        match &self.on_a_server {
+            Some(database) => database.number(sql),
+            None => self.open_database().query_row(sql, [], |row| row.get(0)).unwrap(),
+        }
+    }
+
     /// Changes the database behind the service's back; returns how many rows were changed.
     pub(crate) fn tamper(&self, sql: &str) -> Result<usize, String> {
         match &self.on_a_server {

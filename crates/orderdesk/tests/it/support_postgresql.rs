@@ -43,6 +43,12 @@ impl ServerDatabase {
         Ok(said.split_whitespace().last().unwrap().parse().unwrap())
     }
 
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        let done = psql(&self.url(), sql);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().parse().unwrap()
+    }
+
     pub(crate) fn dump(&self) -> Vec<u8> {
         let mut dump = Command::new("pg_dump");
         let done = dump.args(["--data-only", "--inserts", &self.url()]).output().unwrap();
