@@ -7,6 +7,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use hmac::Mac;
 
+use super::Fingerprints;
 use super::hkdf::{expand, extract, hmac};
 use crate::secret::Secret;
 
@@ -80,6 +81,12 @@ impl KeyRing {
     /// It is independent of the key that [`KeyRing::signer`] uses for the same purpose.
     pub fn derive(&self, purpose: Purpose) -> Secret<[u8; 32]> {
         purpose_key(&self.current, "key", purpose)
+    }
+
+    /// Returns what makes fingerprints for `purpose`.
+    pub fn fingerprints(&self, purpose: Purpose) -> Fingerprints {
+        let key = |key| purpose_key(key, "fingerprints", purpose);
+        Fingerprints::new(key(&self.current), self.previous.as_ref().map(key))
     }
 
     /// Returns what signs and verifies texts for `purpose`.

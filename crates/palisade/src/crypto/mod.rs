@@ -8,12 +8,14 @@
 //! | keys for one purpose | HKDF-SHA256 (RFC 5869) from one key ring | [`KeyRing`] |
 //! | text that comes back unchanged | HMAC-SHA256, whole tags | [`Signer`] |
 //! | bearer tokens | 256 random bits, stored as SHA-256 | [`Token`] |
+//! | what is found again and never read back | HMAC-SHA256, whole tags | [`Fingerprints`] |
 //! | people in the log | 64 bits of HMAC-SHA256 | [`Pseudonyms`] |
 //! | passwords | argon2id (RFC 9106), bounded workers | [`Hasher`] |
 //!
 //! It leaves out who may do what: that is [`crate::auth`].
 
 mod common_passwords;
+mod fingerprints;
 mod hasher;
 mod hkdf;
 mod keys;
@@ -22,6 +24,7 @@ mod phc;
 mod pseudonyms;
 mod tokens;
 
+pub use fingerprints::Fingerprints;
 pub use hasher::{HashError, HashSettings, Hasher, PasswordsSection, Verdict, WeakParameters};
 pub use keys::{KeyRing, Purpose, Signer, WeakKey};
 pub use passwords::{GivenPassword, Password};
