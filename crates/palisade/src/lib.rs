@@ -127,13 +127,14 @@
 //! | [`outbound`] | the only module that opens a connection to somewhere else |
 //! | [`http`](mod@http) | listener, TLS, the guard, routes, problems, the OpenAPI document |
 //! | [`auth`] | who calls: sessions, the machine operator's key, policies |
+//! | [`idempotency`] | a request that is sent again is answered again and done once |
 //! | [`check`] | what is wrong with a deployment, by number |
 //! | [`service`] | from settings to a drained exit |
 //!
 //! # What is not here yet
 //!
-//! PostgreSQL, background jobs, webhooks, API keys of accounts, second factors, idempotency keys
-//! and an audit log. Rate limits are counted in each process by itself.
+//! PostgreSQL, background jobs, webhooks, API keys of accounts, second factors and an audit log.
+//! Rate limits are counted in each process by itself.
 
 pub mod auth;
 pub mod check;
@@ -143,6 +144,7 @@ pub mod crypto;
 pub mod db;
 pub mod http;
 pub mod id;
+pub mod idempotency;
 pub mod input;
 pub mod outbound;
 pub mod process;

@@ -49,6 +49,11 @@ impl Caller {
         self.account
     }
 
+    /// Returns the caller that the policy of the request's route let through.
+    pub(crate) fn of(request: &Request) -> Result<&Self, Problem> {
+        found(request)
+    }
+
     /// Tells whether the caller has `role`.
     pub fn is(&self, role: &Role) -> bool {
         self.role == *role

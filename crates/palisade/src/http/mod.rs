@@ -57,6 +57,7 @@ pub use budget::AccountBudget;
 pub use documents::Introduction;
 pub use extract::{
     Body, Csv, IfMatch, MediaType, OctetStream, OptionalBody, Path, PathId, Query, Request, Stream,
+    WholeBody,
 };
 pub use guard::{App, EdgeSettings};
 pub use handler::{Answer, Extract, FromRef, Handler, State};

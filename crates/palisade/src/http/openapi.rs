@@ -26,6 +26,8 @@ pub struct Operation {
     links: Vec<&'static str>,
     schemas: Map<String, Value>,
     is_large: bool,
+    reads_key: bool,
+    keeps_answers: bool,
 }
 
 impl Operation {
@@ -46,6 +48,8 @@ impl Operation {
             links: Vec::new(),
             schemas: Map::new(),
             is_large: false,
+            reads_key: false,
+            keeps_answers: false,
         }
     }
 
@@ -213,6 +217,31 @@ impl Operation {
         };
         let name = parameter.split('}').next().unwrap_or_default();
         self.reads_path(name, "What it is about.", schema);
+    }
+
+    /// States that the handler reads an idempotency key.
+    pub(crate) fn reads_idempotency_key(&mut self) {
+        self.reads_key = true;
+    }
+
+    /// States that the handler answers by the key that it read.
+    pub(crate) fn keeps_answers(&mut self) {
+        self.keeps_answers = true;
+    }
+
+    /// Makes sure that a handler which reads an idempotency key also answers by it.
+    ///
+    /// # Panics
+    ///
+    /// If it does one without the other.
+    #[expect(
+        clippy::panic,
+        reason = "a mistake in the program that must not start, told at its start"
+    )]
+    pub(super) fn refuse_half_idempotent(&self) {
+        if self.reads_key != self.keeps_answers {
+            panic!("{}: `Idempotent` as an argument and `Answered` go together", self.name);
+        }
     }
 
     /// States an optional request header.

@@ -170,6 +170,15 @@ impl AnswerBody {
         Self(Content::Stream(UnsyncBoxBody::new(body)))
     }
 
+    /// Returns the bytes, if they are all there.
+    pub(crate) fn bytes(&self) -> Option<Bytes> {
+        match &self.0 {
+            Content::Empty => Some(Bytes::new()),
+            Content::Whole(bytes) => Some(bytes.clone()),
+            Content::Stream(_) => None,
+        }
+    }
+
     /// Returns the length in bytes where it is known.
     pub(super) fn length(&self) -> Option<usize> {
         match &self.0 {

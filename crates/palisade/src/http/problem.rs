@@ -72,6 +72,9 @@ kinds! {
     METHOD_NOT_ALLOWED = 405, "method_not_allowed", "This method is not available here.";
     /// The request did not arrive completely in time. Send it again, faster.
     REQUEST_TIMEOUT = 408, "request_timeout", "The request took too long to arrive.";
+    /// The same caller used this Idempotency-Key for another method, path or body before. Take
+    /// a new key for a new request; nothing was changed.
+    IDEMPOTENCY_CONFLICT = 409, "idempotency_conflict", "The idempotency key was used for another request.";
     /// The thing was changed since the version that If-Match names. Read it again and decide anew.
     PRECONDITION_FAILED = 412, "precondition_failed", "The thing has changed in the meantime.";
     /// The body is larger than this route takes. The detail says how much it takes.
@@ -177,6 +180,14 @@ impl Problem {
     pub fn invalid_value(pointer: &str, why: crate::input::Invalid) -> Self {
         let (code, detail) = (why.code, why.detail);
         Self::invalid(vec![Violation { pointer: pointer.to_owned(), code, detail }])
+    }
+
+    /// Adds the violations of `other`, where both are about values that are not allowed.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        if self.kind() != VALIDATION_FAILED || other.kind() != VALIDATION_FAILED {
+            return self;
+        }
+        self.with(|parts| parts.violations.extend(other.0.violations.iter().cloned()))
     }
 
     /// Makes the answer to a query string that is not allowed.
@@ -315,6 +326,12 @@ impl From<DbError> for Problem {
             other => Self::internal(other),
         }
     }
+}
+
+/// Returns a document that [`Problem::document`] wrote for no request, now for `request_id`.
+pub(crate) fn for_request(document: &str, request_id: &str) -> String {
+    // Quotes inside of a text are escaped, so this is the member itself and nothing in a detail.
+    document.replacen(r#""request_id":"""#, &format!(r#""request_id":"{request_id}""#), 1)
 }
 
 /// The OpenAPI schema of a code.

@@ -159,6 +159,7 @@ impl<S> Route<Arc<dyn Policy<S>>> {
     {
         let mut operation = self.operation;
         H::describe(&mut operation);
+        operation.refuse_half_idempotent();
         Endpoint {
             method: self.method,
             path: self.path,

@@ -7,7 +7,7 @@ use palisade::crypto::{KeyRing, Purpose, random_bytes};
 use palisade::secret::Secret;
 
 /// The modules from the lowest to the highest: each may use only those before it.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     // Values.
     "clock",
     "id",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 16] = [
     "outbound",
     "http",
     "auth",
+    "idempotency",
     // Assembly.
     "check",
     "service",

@@ -9,6 +9,7 @@ mod bodies_wire;
 mod catalogue;
 mod check;
 mod edge;
+mod idempotency;
 mod leaks;
 mod listener;
 mod lockdown;

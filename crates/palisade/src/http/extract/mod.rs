@@ -12,7 +12,7 @@ mod parameters;
 mod reading;
 mod stream;
 
-pub use body::{Body, OptionalBody};
+pub use body::{Body, OptionalBody, WholeBody};
 pub(super) use media_type::{JSON, is_text};
 pub use parameters::{IfMatch, Path, PathId, Query};
 pub(super) use reading::{too_large, unreadable};
