@@ -6,6 +6,7 @@ use palisade::config::{Live, Rate, Throttle};
 use palisade::crypto::PasswordsSection;
 use palisade::db::{DatabaseSection, RetentionSection};
 use palisade::http::{LimitsSection, RateLimiter, ServerSection, TlsSection};
+use palisade::idempotency::IdempotencySection;
 use palisade::process::SandboxSection;
 use palisade::service::{Basics, ServiceSettings, ShutdownSection};
 use palisade::telemetry::LogSection;
@@ -59,6 +60,8 @@ palisade::settings_of! {
         pub passwords: PasswordsSection,
         /// How long a sign-in lasts.
         pub sessions: SessionsSection,
+        /// Requests that are sent again.
+        pub idempotency: IdempotencySection,
         /// The database.
         pub database: DatabaseSection,
         /// What is removed when it is over.

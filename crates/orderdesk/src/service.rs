@@ -9,9 +9,11 @@ use palisade::config::Live;
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, Retention, Schema, SchemaState, Sweeper, Tx};
 use palisade::http::{Api, Introduction, Kind, RateLimiter};
+use palisade::idempotency::{self, Idempotency};
 use palisade::service::{Offer, Program};
 use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::accounts::{self, Limiters, OPERATOR};
 use crate::config::{RateSection, Settings};
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The secret key is too short.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] palisade::crypto::WeakKey),
+    /// Two metrics have one name.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
 }
 
 /// Returns all routes with the OpenAPI document that describes them.
@@ -68,22 +73,13 @@ pub fn api(settings: &Settings) -> (Api<AppState>, Value) {
 }
 
 /// Codes that are part of the interface, for what this version does not have yet.
-const RESERVED_KINDS: &[&Kind] = &[
-    &Kind {
-        code: "step_up_required",
-        status: 403,
-        title: "Prove yourself again first.",
-        about: "The session's last proof of identity is too old for this. This version of the \
+const RESERVED_KINDS: &[&Kind] = &[&Kind {
+    code: "step_up_required",
+    status: 403,
+    title: "Prove yourself again first.",
+    about: "The session's last proof of identity is too old for this. This version of the \
                 service does not answer with this code yet.",
-    },
-    &Kind {
-        code: "idempotency_conflict",
-        status: 409,
-        title: "The idempotency key was used for another request.",
-        about: "The same Idempotency-Key came with another method, path or body. This version of \
-                the service does not answer with this code yet: it takes no notice of the key.",
-    },
-];
+}];
 
 fn limiters(rate: &Live<RateSection>) -> Limiters {
     Limiters {
@@ -97,8 +93,9 @@ const MIGRATIONS: &[Migration] =
     &[accounts::MIGRATION, orders::MIGRATION, orders::FILTERS_MIGRATION];
 
 /// The tables of the library and of the service.
-pub const SCHEMAS: [Schema; 2] = [
+pub const SCHEMAS: [Schema; 3] = [
     Schema { component: "palisade", migrations: palisade::auth::MIGRATIONS },
+    Schema { component: idempotency::COMPONENT, migrations: idempotency::MIGRATIONS },
     Schema { component: "orderdesk", migrations: MIGRATIONS },
 ];
 
@@ -108,8 +105,11 @@ pub const SCHEMAS: [Schema; 2] = [
 ///
 /// What the database answers; a newer schema is refused.
 pub async fn migrate(db: &Db) -> Result<usize, DbError> {
-    let library = db.migrate("palisade", palisade::auth::MIGRATIONS).await?;
-    Ok(library + db.migrate("orderdesk", MIGRATIONS).await?)
+    let mut count = 0;
+    for Schema { component, migrations } in SCHEMAS {
+        count += db.migrate(component, migrations).await?;
+    }
+    Ok(count)
 }
 
 /// Brings the tables to this version, or only checks that they are, as the settings say.
@@ -154,11 +154,15 @@ impl Parts {
     /// # Errors
     ///
     /// See [`StartError`].
-    pub async fn start(settings: &Settings, secrets: &ServiceSecrets) -> Result<Self, StartError> {
+    pub async fn start(
+        settings: &Settings,
+        secrets: &ServiceSecrets,
+        metrics: &Metrics,
+    ) -> Result<Self, StartError> {
         let open = settings.database.open_settings(db::Purpose::Serve);
         let db = Db::open(&secrets.database_url, open).await?;
         prepare(&db, settings).await?;
-        Self::around(db, settings, secrets)
+        Self::around(db, settings, secrets, metrics)
     }
 
     /// Makes everything that handlers need around an open database.
@@ -170,6 +174,7 @@ impl Parts {
         db: Db,
         settings: &Settings,
         secrets: &ServiceSecrets,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ring = KeyRing::new(&secrets.secret_key, secrets.secret_key_previous.as_ref())?;
@@ -186,8 +191,11 @@ impl Parts {
             },
         );
         let throttle = Arc::new(Throttle::new(&ring));
+        let (kept_in, by) = (db.clone(), Arc::clone(&clock));
+        let idempotency = Idempotency::new(kept_in, by, &ring, &settings.idempotency, metrics)?;
         let (cursors, pseudonyms) = (Cursors::new(&ring), Pseudonyms::new(&ring));
-        let state = AppState { db, clock, hasher, auth, throttle, pseudonyms, cursors };
+        let state =
+            AppState { db, clock, hasher, auth, throttle, pseudonyms, idempotency, cursors };
         Ok(Self { state })
     }
 
@@ -218,6 +226,9 @@ impl Parts {
         Retention::new(db.clone(), Arc::clone(clock), &settings.retention)
             .remove("sessions", async |tx: &mut Tx<'_>, now, most| {
                 sessions::remove_expired(tx, now, most).await
+            })
+            .remove("idempotency_keys", async |tx: &mut Tx<'_>, now, most| {
+                idempotency::remove_expired(tx, now, most).await
             })
     }
 

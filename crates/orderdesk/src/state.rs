@@ -7,6 +7,7 @@ use palisade::clock::Clock;
 use palisade::crypto::{Hasher, Pseudonyms};
 use palisade::db::Db;
 use palisade::http::FromRef;
+use palisade::idempotency::Idempotency;
 
 use crate::paging::Cursors;
 
@@ -25,6 +26,8 @@ pub struct AppState {
     pub throttle: Arc<Throttle>,
     /// What names people in the log.
     pub pseudonyms: Pseudonyms,
+    /// What does a request once for each key.
+    pub idempotency: Idempotency,
     /// What makes and reads the cursors of lists.
     pub cursors: Cursors,
 }
@@ -32,6 +35,12 @@ pub struct AppState {
 impl FromRef<AppState> for Auth {
     fn from_ref(state: &AppState) -> Self {
         state.auth.clone()
+    }
+}
+
+impl FromRef<AppState> for Idempotency {
+    fn from_ref(state: &AppState) -> Self {
+        state.idempotency.clone()
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
     let of_database = secrets.database_url.folder().unwrap_or(Path::new(CERTIFICATES));
     let folder = dev.as_ref().map_or(of_database, DevFolder::path);
     prepared.needs(needs).run(inherited, folder, async |metrics| {
-        let parts = Parts::start(settings, &secrets).await?;
+        let parts = Parts::start(settings, &secrets, metrics).await?;
         if let Some(dev) = &dev {
             dev.welcome(&parts).await?;
         }

@@ -1,4 +1,5 @@
-//! What can be done with orders. Each function owns its transaction.
+//! What can be done with orders. Each function owns its transaction; what changes an order does so
+//! once for each idempotency key.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -6,8 +7,9 @@ use std::sync::Arc;
 use palisade::auth::{AccountId, Caller};
 use palisade::clock::{Clock, Timestamp};
 use palisade::db::{Db, DbError, Tx};
-use palisade::http::{FromRef, IfMatch};
+use palisade::http::{Answer, FromRef, IfMatch, Problem};
 use palisade::id::Id;
+use palisade::idempotency::{Answered, Answering};
 
 use super::store::{self, Entry, Filter};
 use super::{
@@ -81,68 +83,71 @@ pub enum Step {
     Cancel(Option<Reason>),
 }
 
-/// Places an order and returns it.
+/// Places an order and answers with it.
 ///
 /// # Errors
 ///
 /// See [`PlaceError`].
-pub async fn place(
+pub async fn place<A: Answer + 'static>(
     orders: &Orders,
     caller: &Caller,
     customer: Customer,
     (reference, lines): (Option<Reference>, Lines),
-) -> Result<Order<New>, PlaceError> {
+    once: Answering<Order<New>, A>,
+) -> Result<Answered<A>, Problem> {
     let now = orders.clock.now();
     let (id, actor) = (Id::new_at(now), actor(caller));
-    orders
-        .db
-        .write(async move |tx: &mut Tx<'_>| -> Result<Order<New>, PlaceError> {
-            let customer = match &customer {
-                Customer::Own(account) => *account,
-                Customer::Named(username) => accounts::store::find_id(tx, username)
-                    .await?
-                    .ok_or(PlaceError::UnknownCustomer)?,
-            };
-            let order = Order::place(id, customer, reference.clone(), lines.clone(), now);
-            store::insert(tx, &order, actor).await?;
-            Ok(order)
-        })
-        .await
+    // The answer tells of an order that the caller placed, which nothing takes from it.
+    let may_see = async |_: &mut Tx<'_>| Ok(());
+    once.write(may_see, async move |tx: &mut Tx<'_>| -> Result<Order<New>, PlaceError> {
+        let customer = match &customer {
+            Customer::Own(account) => *account,
+            Customer::Named(username) => {
+                accounts::store::find_id(tx, username).await?.ok_or(PlaceError::UnknownCustomer)?
+            }
+        };
+        let order = Order::place(id, customer, reference.clone(), lines.clone(), now);
+        store::insert(tx, &order, actor).await?;
+        Ok(order)
+    })
+    .await
 }
 
-/// Takes the step on the order `id` and returns the order after it.
+/// Takes the step on the order `id` and answers with the order after it.
 ///
 /// # Errors
 ///
 /// See [`StepError`].
-pub async fn take(
+pub async fn take<A: Answer + 'static>(
     orders: &Orders,
     caller: &Caller,
     id: OrderId,
     (step, if_match): (Step, IfMatch),
-) -> Result<AnyOrder, StepError> {
+    once: Answering<AnyOrder, A>,
+) -> Result<Answered<A>, Problem> {
     let scope = Scope::of(caller).ok_or(StepError::Unknown)?;
     let canceller = if caller.is(&OPERATOR) { Canceller::Operator } else { Canceller::Owner };
     let (now, actor) = (orders.clock.now(), actor(caller));
-    orders
-        .db
-        .write(async move |tx: &mut Tx<'_>| -> Result<AnyOrder, StepError> {
-            // If somebody else moves the order on meanwhile, the step is judged anew. An order
-            // takes at most two steps, so the third look is the last that can find it moved.
-            for _ in 0..3 {
-                let order = store::find(tx, scope, id).await?.ok_or(StepError::Unknown)?;
-                if !if_match.holds(order.facts().version.number()) {
-                    return Err(StepError::OtherVersion);
-                }
-                let from = order.status();
-                let (action, next) = apply(order, step.clone(), canceller, now)?;
-                if store::advance(tx, from, &next, (action, actor)).await? {
-                    return Ok(next);
-                }
+    let may_see = async move |tx: &mut Tx<'_>| {
+        store::find(tx, scope, id).await?.map(drop).ok_or(StepError::Unknown)
+    };
+    once.write(may_see, async move |tx: &mut Tx<'_>| -> Result<AnyOrder, StepError> {
+        // If somebody else moves the order on meanwhile, the step is judged anew. An order
+        // takes at most two steps, so the third look is the last that can find it moved.
+        for _ in 0..3 {
+            let order = store::find(tx, scope, id).await?.ok_or(StepError::Unknown)?;
+            if !if_match.holds(order.facts().version.number()) {
+                return Err(StepError::OtherVersion);
             }
-            Err(StepError::OtherVersion)
-        })
-        .await
+            let from = order.status();
+            let (action, next) = apply(order, step.clone(), canceller, now)?;
+            if store::advance(tx, from, &next, (action, actor)).await? {
+                return Ok(next);
+            }
+        }
+        Err(StepError::OtherVersion)
+    })
+    .await
 }
 
 /// Returns how the history names the caller.

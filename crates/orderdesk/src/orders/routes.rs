@@ -6,6 +6,7 @@ use palisade::http::{
     Api, Body, Created, IfMatch, Json, Kind, OptionalBody, Page, PathId, Problem, Query, Route,
     State, Versioned,
 };
+use palisade::idempotency::{Answered, Idempotent, Once};
 use palisade::input::{FromText, Invalid, Schema};
 use palisade::query;
 use serde_json::json;
@@ -13,8 +14,8 @@ use serde_json::json;
 use super::actions::{self, Customer, Orders, PlaceError, Step, StepError};
 use super::store::{Entry, Filter};
 use super::{
-    AnyOrder, CancelOrder, EventView, OrderId, OrderView, PayOrder, PlaceOrder, Placement,
-    Reference, ShipOrder, Status,
+    AnyOrder, CancelOrder, EventView, New, Order, OrderId, OrderView, PayOrder, PlaceOrder,
+    Placement, Reference, ShipOrder, Status,
 };
 use crate::accounts::OPERATOR;
 use crate::paging::{Cursor, Cursors, Limit};
@@ -139,12 +140,14 @@ pub fn routes() -> Api<AppState> {
 }
 
 type Shown = Versioned<Json<OrderView>>;
+type Placed = Versioned<Created<OrderView>>;
 
 async fn place(
     State(orders): State<Orders>,
     caller: Caller,
-    Body(body): Body<PlaceOrder>,
-) -> Result<Versioned<Created<OrderView>>, Problem> {
+    request: Idempotent<Body<PlaceOrder>>,
+) -> Result<Answered<Placed>, Problem> {
+    let (Body(body), once) = request.into_parts();
     let Placement { reference, customer, lines } =
         body.into_parts().map_err(|why| Problem::invalid_value("/lines", why))?;
     let customer = match (customer, caller.account()) {
@@ -159,11 +162,7 @@ async fn place(
             return Err(Problem::invalid_value("/customer", Invalid::new("required", expected)));
         }
     };
-    let order = actions::place(&orders, &caller, customer, (reference, lines)).await?;
-    let location = format!("/orders/{}", order.facts().id);
-    let version = order.facts().version.number();
-    let body = OrderView::from(&AnyOrder::from(order));
-    Ok(Versioned { version, answer: Created { location, body } })
+    actions::place(&orders, &caller, customer, (reference, lines), once.answering(placed)).await
 }
 
 async fn list(
@@ -217,9 +216,10 @@ async fn pay(
     caller: Caller,
     PathId(id): PathId<AnyOrder>,
     if_match: IfMatch,
-    Body(body): Body<PayOrder>,
-) -> Result<Shown, Problem> {
-    step(&orders, &caller, id, (Step::Pay(body.payment_reference), if_match)).await
+    request: Idempotent<Body<PayOrder>>,
+) -> Result<Answered<Shown>, Problem> {
+    let (Body(body), once) = request.into_parts();
+    step(&orders, &caller, id, (Step::Pay(body.payment_reference), if_match), once).await
 }
 
 async fn ship(
@@ -227,10 +227,11 @@ async fn ship(
     caller: Caller,
     PathId(id): PathId<AnyOrder>,
     if_match: IfMatch,
-    OptionalBody(body): OptionalBody<ShipOrder>,
-) -> Result<Shown, Problem> {
+    request: Idempotent<OptionalBody<ShipOrder>>,
+) -> Result<Answered<Shown>, Problem> {
+    let (OptionalBody(body), once) = request.into_parts();
     let tracking = body.and_then(|body| body.tracking);
-    step(&orders, &caller, id, (Step::Ship(tracking), if_match)).await
+    step(&orders, &caller, id, (Step::Ship(tracking), if_match), once).await
 }
 
 async fn cancel(
@@ -238,10 +239,11 @@ async fn cancel(
     caller: Caller,
     PathId(id): PathId<AnyOrder>,
     if_match: IfMatch,
-    OptionalBody(body): OptionalBody<CancelOrder>,
-) -> Result<Shown, Problem> {
+    request: Idempotent<OptionalBody<CancelOrder>>,
+) -> Result<Answered<Shown>, Problem> {
+    let (OptionalBody(body), once) = request.into_parts();
     let reason = body.and_then(|body| body.reason);
-    step(&orders, &caller, id, (Step::Cancel(reason), if_match)).await
+    step(&orders, &caller, id, (Step::Cancel(reason), if_match), once).await
 }
 
 async fn step(
@@ -249,13 +251,22 @@ async fn step(
     caller: &Caller,
     id: OrderId,
     what: (Step, IfMatch),
-) -> Result<Shown, Problem> {
-    Ok(shown(&actions::take(orders, caller, id, what).await?))
+    once: Once,
+) -> Result<Answered<Shown>, Problem> {
+    let once = once.answering(|order| shown(&order));
+    actions::take(orders, caller, id, what, once).await
 }
 
 fn shown(order: &AnyOrder) -> Shown {
     let version = order.facts().version.number();
     Versioned { version, answer: Json(OrderView::from(order)) }
+}
+
+fn placed(order: Order<New>) -> Placed {
+    let location = format!("/orders/{}", order.facts().id);
+    let version = order.facts().version.number();
+    let body = OrderView::from(&AnyOrder::from(order));
+    Versioned { version, answer: Created { location, body } }
 }
 
 fn event_view(entry: Entry) -> EventView {

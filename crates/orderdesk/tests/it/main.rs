@@ -27,6 +27,7 @@ mod edge_json;
 mod edge_limits;
 mod edge_proxies;
 mod exposition;
+mod idempotency;
 mod leaks;
 mod leaks_crash;
 mod leaks_drive;
