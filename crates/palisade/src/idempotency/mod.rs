@@ -86,7 +86,10 @@ crate::label! {
 ///
 /// palisade::body! {
 ///     /// A note to be kept.
-///     pub struct NewNote { text: Line<1, 40> }
+///     pub struct NewNote {
+///         /// What it says.
+///         text: Line<1, 40>,
+///     }
 /// }
 ///
 /// async fn keep(
