@@ -13,7 +13,6 @@ use palisade::idempotency::{self, Idempotency};
 use palisade::service::{Offer, Program};
 use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
-use tokio::task::JoinSet;
 
 use crate::accounts::{self, Limiters, OPERATOR};
 use crate::config::{RateSection, Settings};

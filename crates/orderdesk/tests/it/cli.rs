@@ -232,8 +232,9 @@ async fn a_newer_database_is_refused_and_left_alone() {
     app.service.terminate().await;
     let known = "SELECT max(version) FROM palisade_migrations WHERE component = 'orderdesk'";
     let known = app.folder.number(known);
-    let from_the_future =
-        format!("INSERT INTO palisade_migrations VALUES ('orderdesk', {known} + 1, 'future', 'x', 0)");
+    let from_the_future = format!(
+        "INSERT INTO palisade_migrations VALUES ('orderdesk', {known} + 1, 'future', 'x', 0)"
+    );
     app.folder.tamper(&from_the_future).unwrap();
 
     let serve = app.folder.serve().run().await;

@@ -20,7 +20,6 @@
 //! [`Answered`] as the answer. One without the other does not start. Routes without them take no
 //! notice of the header.
 
-mod expiry;
 mod extract;
 mod kept;
 mod key;
@@ -33,9 +32,9 @@ use std::time::Duration;
 pub use extract::Idempotent;
 pub use once::{Answered, Answering, Once};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::crypto::{Fingerprints, KeyRing, Purpose};
-use crate::db::{Db, Migration};
+use crate::db::{Db, DbError, Migration, Tx};
 use crate::telemetry::metrics::{Counters, MetricError, Metrics};
 
 /// The table of this module, for [`Db::migrate`] with [`COMPONENT`].
@@ -72,10 +71,19 @@ crate::label! {
     }
 }
 
+/// Removes up to `most` kept answers whose time is over, and returns how many: they are personal data.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn remove_expired(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<u64, DbError> {
+    store::forget(tx, now, most).await
+}
+
 /// Keeps answers and gives them again; a clone is the same one.
 ///
 /// A service makes one beside its database, and hands it to its handlers' arguments by
-/// [`FromRef`](crate::http::FromRef). [`Idempotency::forget_regularly`] has to run beside it.
+/// [`FromRef`](crate::http::FromRef). [`remove_expired`] belongs to its [`Retention`](crate::db::Retention).
 ///
 /// ```
 /// use palisade::auth::Caller;

@@ -61,7 +61,7 @@ pub(super) async fn find(
 }
 
 /// Removes up to `most` rows whose time is over, and returns how many.
-pub(super) async fn forget(tx: &mut Tx<'_>, now: Timestamp, most: u32) -> Result<u64, DbError> {
+pub(super) async fn forget(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<u64, DbError> {
     tx.execute(
         "DELETE FROM palisade_idempotency WHERE key_hash IN (
              SELECT key_hash FROM palisade_idempotency

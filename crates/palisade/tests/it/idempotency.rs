@@ -103,11 +103,10 @@ async fn forgetting_takes_as_many_as_asked_and_none_that_still_counts() {
     test.clock.advance(DAY);
     let last = test.ask("f", "tea").await;
 
-    let idempotency = &test.shared.idempotency;
-    assert_eq!(idempotency.forget(2).await.unwrap(), 2);
+    assert_eq!(test.forget(2).await, 2);
     assert_eq!(test.rows().await, 4);
-    assert_eq!(idempotency.forget(100).await.unwrap(), 3);
-    assert_eq!(idempotency.forget(100).await.unwrap(), 0);
+    assert_eq!(test.forget(100).await, 3);
+    assert_eq!(test.forget(100).await, 0);
 
     assert_eq!(test.ask("f", "tea").await, last);
 }
@@ -310,6 +309,12 @@ impl Notes {
 
     async fn notes(&self) -> i64 {
         self.count("SELECT count(*) FROM notes").await
+    }
+
+    async fn forget(&self, most: i64) -> u64 {
+        let now = self.clock.now();
+        let forget = async move |tx: &mut Tx<'_>| idempotency::remove_expired(tx, now, most).await;
+        self.shared.db.write(forget).await.unwrap()
     }
 
     async fn rows(&self) -> i64 {
