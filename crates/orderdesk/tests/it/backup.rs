@@ -24,7 +24,7 @@ async fn a_backup_is_private_counted_and_good() {
 
     taken.assert_code(0);
     assert_eq!(taken.stderr, "");
-    for line in ["accounts             1\n", "orders               1\n"] {
+    for line in ["accounts              1\n", "orders                1\n"] {
         assert!(taken.stdout.contains(line), "{}", taken.stdout);
     }
     let metadata = fs::metadata(app.folder.path().join("copy.db")).unwrap();

@@ -129,6 +129,16 @@ async fn each_fault_of_a_secret_is_its_own_finding() {
             &["PAL211"],
         ),
         (
+            "an address that is none, with a short password",
+            |site| {
+                site.variable(
+                    "DATABASE_URL",
+                    format!("mysql://orders:{DATABASE_PASSWORD}@localhost/orders"),
+                );
+            },
+            &["PAL211", "PAL212", "PAL213"],
+        ),
+        (
             "a server, with a short password",
             |site| {
                 site.variable(
@@ -136,7 +146,7 @@ async fn each_fault_of_a_secret_is_its_own_finding() {
                     format!("postgres://orders:{DATABASE_PASSWORD}@localhost/orders"),
                 );
             },
-            &["PAL212", "PAL213", "PAL450"],
+            &["PAL211", "PAL212", "PAL450"],
         ),
         (
             "a key as the password of the database",
@@ -146,7 +156,7 @@ async fn each_fault_of_a_secret_is_its_own_finding() {
                     format!("postgres://orders:{API_KEY}@localhost/orders"),
                 );
             },
-            &["PAL209", "PAL213", "PAL450"],
+            &["PAL209", "PAL211", "PAL450"],
         ),
     ])
     .await;

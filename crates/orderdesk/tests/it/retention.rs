@@ -29,9 +29,9 @@ async fn expired_sessions_are_removed_and_open_ones_and_orders_stay() {
     assert!(!metrics.contains(unset), "{metrics}");
 }
 
-/// Only sessions are registered; whatever is added has to be thought of here.
+/// Sessions and kept answers are registered; whatever is added has to be thought of here.
 #[tokio::test]
-async fn nothing_but_sessions_is_ever_removed() {
+async fn nothing_but_sessions_and_kept_answers_is_ever_removed() {
     let app = TestService::start().await;
 
     let metrics = app.admin().get("/metrics").send().await.text();
@@ -39,7 +39,10 @@ async fn nothing_but_sessions_is_ever_removed() {
     let removed = metrics.lines().filter(|line| line.contains("retention_removed_total{"));
     assert_eq!(
         removed.collect::<Vec<_>>(),
-        ["palisade_retention_removed_total{rows=\"sessions\"} 0"]
+        [
+            "palisade_retention_removed_total{rows=\"idempotency_keys\"} 0",
+            "palisade_retention_removed_total{rows=\"sessions\"} 0"
+        ]
     );
 }
 
