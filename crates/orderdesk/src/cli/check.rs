@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use palisade::outbound::Target;
+use palisade::secret::redacted;
 use palisade::service::{CheckRequest, Explained, explained};
 
 use super::print;
@@ -54,6 +55,6 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (url, authority) = (arguments.url.as_ref(), arguments.ca.as_deref());
     let request = CheckRequest { file, url, authority };
     let report = PROGRAM.check(request, &own_checks());
-    print(&report.written(arguments.format == Format::Json))?;
+    print(&redacted(&report.written(arguments.format == Format::Json)))?;
     Ok(if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

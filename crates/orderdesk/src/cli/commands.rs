@@ -15,6 +15,7 @@ use palisade::http::ListenAddress;
 use palisade::input::FromText;
 use palisade::outbound::{ProbeTarget, probe};
 use palisade::process::{Sandbox, scrub_environment};
+use palisade::secret::redacted;
 
 use super::{password, print};
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
@@ -71,7 +72,8 @@ pub(super) fn show_config(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load::<Settings>(file, &environment);
     let Examined { findings, origins, .. } = ServiceSecrets::examine(&environment);
     let (shown, settings) = config::survey(loaded, &origins, Vec::new());
-    print(&shown)?;
+    // A secret may stand in a setting that is none.
+    print(&redacted(&shown))?;
     let mut found = settings.map_or_else(|wrong| mistakes(&wrong), |()| Vec::new());
     found.extend(findings);
     Ok(Refused::by(found)?)

@@ -247,6 +247,23 @@ async fn each_fault_of_the_database_is_its_own_finding() {
             &["PAL409"],
         ),
         (
+            "a pipe in its place",
+            |site| {
+                fs::remove_file(site.path("data/orderdesk.db")).unwrap();
+                let pipe = site.path("data/orderdesk.db");
+                rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
+            },
+            &["PAL412"],
+        ),
+        (
+            "a link that leads nowhere in its place",
+            |site| {
+                fs::remove_file(site.path("data/orderdesk.db")).unwrap();
+                symlink(site.path("nowhere/else.db"), site.path("data/orderdesk.db")).unwrap();
+            },
+            &["PAL412"],
+        ),
+        (
             "a folder in its place",
             |site| {
                 fs::remove_file(site.path("data/orderdesk.db")).unwrap();

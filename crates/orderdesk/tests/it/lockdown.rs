@@ -430,3 +430,20 @@ impl Attacks {
         line.trim_start_matches("attack: ").to_owned()
     }
 }
+
+#[tokio::test]
+async fn a_database_behind_a_link_is_served_from_where_it_is() {
+    let folder = Setup::default().by_somebody().folder();
+    let elsewhere = tempfile::tempdir().unwrap();
+    give(elsewhere.path(), is_root().then_some(SOMEBODY));
+    let real = elsewhere.path().join("real.db");
+    fs::write(&real, "").unwrap();
+    give(&real, is_root().then_some(SOMEBODY));
+    fs::set_permissions(&real, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(&real, folder.database()).unwrap();
+
+    let app = TestService { service: folder.serve().start().await, folder };
+
+    app.customer("ada").await.places_order("12.50").await;
+    assert!(fs::metadata(&real).unwrap().len() > 0);
+}

@@ -651,3 +651,36 @@ async fn a_variable_that_is_to_hold_a_secret_is_told_where_it_belongs() {
         assert!(said.contains(expected) && !said.contains("s3cr3t"), "{variable}\n{said}");
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_stands_in_a_setting_is_shown_by_no_command() {
+    let key = crate::support::API_KEY;
+    let silenced = format!("PAL701: because of {key}");
+    let folder = Setup::default()
+        .setting("check.silenced", &silenced)
+        .setting("server.public_url", &format!("https://{key}.example.com"))
+        .folder();
+
+    for command in [&["config", "show"][..], &["check"], &["check", "--format", "json"]] {
+        let shown = folder.command(command.iter().copied()).run().await;
+
+        let said = format!("{}{}", shown.stdout, shown.stderr);
+        assert!(said.contains("[redacted]") && !said.contains(key), "{command:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_behind_a_faulty_source_of_it_is_shown_by_no_mistake() {
+    let key = crate::support::API_KEY;
+    let folder = Setup::default()
+        .file(&format!("[\"{key}\"]\n[rate]\n\"{key}\" = 1\n"))
+        .variable("API_KEY_FILE", "/nowhere/at/all")
+        .folder();
+
+    for command in [&["config", "show"][..], &["check"], &["serve"]] {
+        let refused = folder.command(command.iter().copied()).run().await;
+
+        let said = format!("{}{}", refused.assert_code(1).stdout, refused.stderr);
+        assert!(said.contains("unknown section") && !said.contains(key), "{command:?}: {said}");
+    }
+}

@@ -196,18 +196,20 @@ impl Secrets {
         if name.is_empty() || !name.bytes().all(is_allowed) {
             return Err(SecretError::Name(name.to_owned()));
         }
-        let mut only: Option<FoundSecret> = None;
+        let mut only: Result<Option<FoundSecret>, SecretError> = Ok(None);
+        // Every source is read, also behind a mistake: what is there must not be shown by others.
         for source in &self.0 {
-            for found in source.find(name)? {
-                keep_out_of_the_log(name, &found.secret)?;
-                if let Some(FoundSecret { origin: first, .. }) = only {
-                    let (name, second) = (name.to_owned(), found.origin);
-                    return Err(SecretError::Twice { name, first, second });
+            match source.find(name) {
+                Ok(all) => {
+                    for found in all {
+                        keep_out_of_the_log(name, &found.secret)?;
+                        only = only.and_then(|before| one_of(name, before, found));
+                    }
                 }
-                only = Some(found);
+                Err(error) => only = only.and(Err(error)),
             }
         }
-        Ok(only)
+        only
     }
 
     /// Returns the secret `name`.
@@ -227,6 +229,20 @@ impl Secrets {
             Box::new(NamedFile { environment: Arc::clone(&environment), access: named }),
             Box::new(Variable { environment }),
         ])
+    }
+}
+
+/// Returns `found`, unless there is one already.
+fn one_of(
+    name: &str,
+    before: Option<FoundSecret>,
+    found: FoundSecret,
+) -> Result<Option<FoundSecret>, SecretError> {
+    match before {
+        None => Ok(Some(found)),
+        Some(FoundSecret { origin: first, .. }) => {
+            Err(SecretError::Twice { name: name.to_owned(), first, second: found.origin })
+        }
     }
 }
 

@@ -134,7 +134,11 @@ impl DatabaseUrl {
     /// Returns what using the database takes once the process is locked down.
     pub fn needs(&self) -> Needs {
         let server = match &self.place {
-            Place::File(_) => return self.files().fold(Needs::new(), Needs::writes),
+            Place::File(path) => {
+                // SQLite follows links, and keeps its log beside the file itself.
+                let itself = path.canonicalize().ok().into_iter().flat_map(|path| files_of(&path));
+                return self.files().chain(itself).fold(Needs::new(), Needs::writes);
+            }
             Place::Server(server) => server,
         };
         let authorities = server.authorities().into_iter().map(Path::to_owned);

@@ -176,7 +176,7 @@ impl Program {
             Explained::NotAsked => {
                 let (url, authority) = (options.url.as_ref(), options.authority.as_deref());
                 let report = self.check(CheckRequest { file, url, authority }, own);
-                let text = report.written(options.is_json);
+                let text = redacted(&report.written(options.is_json)).into_owned();
                 let status = if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
                 print(&text).map(|()| status)
             }
@@ -225,7 +225,8 @@ fn show_settings<C: ServiceSettings>(file: Option<&Path>) -> Result<(), Failed> 
         }
     }
     let (shown, mistakes) = config::survey(config::load::<C>(file, &environment), &found, wrong);
-    print(&shown)?;
+    // A secret may stand in a setting that is none.
+    print(&redacted(&shown))?;
     Ok(mistakes?)
 }
 
