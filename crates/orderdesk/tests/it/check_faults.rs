@@ -57,6 +57,23 @@ async fn each_fault_of_the_settings_is_its_own_finding() {
             },
             &["PAL108"],
         ),
+        (
+            "a socket where no folder is, one in the place of a file, and one address twice",
+            |site| {
+                let paths = ["none/x.sock", "orderdesk.toml"].map(|name| site.shown(name));
+                let [missing, taken] = paths.map(|path| format!("unix:{path}"));
+                site.set(
+                    "server.listen",
+                    &format!("127.0.0.1:8443,127.0.0.1:8443,{missing},{taken}"),
+                );
+            },
+            &["PAL115"],
+        ),
+        (
+            "the address of another machine",
+            |site| site.set("server.listen", "192.0.2.1:8443"),
+            &["PAL115"],
+        ),
         ("a talkative log", |site| site.set("log.level", "debug"), &["PAL109"]),
         (
             "an address instead of a name",

@@ -1,14 +1,15 @@
 //! Every rule of the library, and those of a service beside them.
 
 use super::{
-    Rule, certificate, clock, database, exposure, files, limits, live, process, secrets, settings,
-    silence,
+    Rule, certificate, clock, database, exposure, files, limits, listeners, live, process, secrets,
+    settings, silence,
 };
 
 /// Returns the rules of the library, grouped as they are judged.
 pub fn library_rules() -> impl Iterator<Item = &'static Rule> {
     let groups = [
         settings::RULES,
+        listeners::RULES,
         exposure::RULES,
         silence::RULES,
         secrets::RULES,

@@ -22,6 +22,7 @@ mod exposure;
 mod files;
 mod finding;
 mod limits;
+mod listeners;
 mod live;
 mod manual;
 mod owners;
@@ -91,6 +92,7 @@ impl Deployment<'_> {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = exposure::judge(self);
         findings.extend(settings::judge(self));
+        findings.extend(listeners::judge(self));
         findings.extend(certificate::judge(self));
         findings.extend(limits::judge(self.limits));
         findings.extend(process(self.sandbox));

@@ -22,6 +22,7 @@ PAL110 note
 PAL111 warning
 PAL112 note
 PAL114 warning
+PAL115 error
 PAL190 warning
 PAL191 warning
 PAL192 warning
