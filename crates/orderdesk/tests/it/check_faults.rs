@@ -289,6 +289,14 @@ async fn each_fault_of_the_database_is_its_own_finding() {
             },
             &["PAL412"],
         ),
+        (
+            "a folder in the place of its lock",
+            |site| {
+                fs::create_dir(site.path("data/orderdesk.db.lock")).unwrap();
+                site.close("data/orderdesk.db.lock", 0o700);
+            },
+            &["PAL412"],
+        ),
     ])
     .await;
 }
@@ -334,6 +342,19 @@ async fn an_account_that_is_not_to_be_had_is_found() {
 
     assert_eq!(checked.ids(), BTreeSet::from([ALWAYS, "PAL706"]));
     assert!(checked.what("PAL706")[0].contains("no-such-user"), "{:?}", checked.what("PAL706"));
+}
+
+#[tokio::test]
+async fn root_is_nobody_to_become() {
+    for root in ["root", "0:0", "0:1000"] {
+        let mut site = Site::good(HOST).await;
+        site.set("sandbox.user", root);
+
+        let checked = site.check(&[]).await;
+
+        let what = checked.what("PAL706");
+        assert!(what[0].contains(root) && what[0].contains("is root"), "{root}: {what:?}");
+    }
 }
 
 #[tokio::test]

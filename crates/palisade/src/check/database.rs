@@ -135,8 +135,12 @@ pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]
         return vec![Finding::new(&NO_FOLDER, folder.display())];
     }
     let mut findings = judge_place(folder);
-    if let Some(fault) = judge_kind_of_file(file) {
-        findings.push(Finding::new(&UNREADABLE, format_args!("{} {fault}", file.display())));
+    let misplaced = url.misplaced();
+    if !misplaced.is_empty() {
+        let found = |(file, what): &(PathBuf, &str)| {
+            Finding::new(&UNREADABLE, format_args!("{} {what}", file.display()))
+        };
+        findings.extend(misplaced.iter().map(found));
         return findings;
     }
     if !file.exists() {
@@ -155,17 +159,6 @@ pub fn database(url: &DatabaseUrl, section: &DatabaseSection, schemas: &[Schema]
         }
     }
     findings
-}
-
-/// Says what stands in the place of a file: a pipe would be waited for, and a link that leads nowhere
-/// is no database to come.
-fn judge_kind_of_file(file: &Path) -> Option<&'static str> {
-    match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Some("is a folder"),
-        Ok(metadata) if !metadata.is_file() => Some("is no regular file"),
-        Ok(_) => None,
-        Err(_) => file.is_symlink().then_some("is a link that leads nowhere"),
-    }
 }
 
 fn judge_place(folder: &Path) -> Vec<Finding> {

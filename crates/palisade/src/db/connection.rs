@@ -194,9 +194,14 @@ pub(super) fn lock(database: &Path) -> Result<File, DbError> {
     }
 }
 
-/// Refuses a file that this user may not write before SQLite opens it, which would leave files
-/// beside it that nobody may write either.
+/// Refuses what is no file, and a file that this user may not write before SQLite opens it, which
+/// would leave files beside it that nobody may write either.
 fn demand_writable(url: &DatabaseUrl) -> Result<(), DbError> {
+    if let Some((file, fault)) = url.misplaced().into_iter().next() {
+        let what = "something else is where one of its files belongs";
+        let named = format!("{} {fault}", file.display());
+        return Err(DbError::open(what, std::io::Error::other(named)));
+    }
     for file in url.files() {
         match access(&file, Access::WRITE_OK) {
             Ok(()) | Err(Errno::NOENT) => {}

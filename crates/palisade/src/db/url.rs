@@ -131,6 +131,18 @@ impl DatabaseUrl {
         self.path().into_iter().flat_map(files_of)
     }
 
+    /// Returns those of the files in whose place there is something else, and what it is: a pipe
+    /// would be waited for, and a link that leads nowhere is no database to come.
+    pub(crate) fn misplaced(&self) -> Vec<(PathBuf, &'static str)> {
+        let what = |file: &Path| match file.metadata() {
+            Ok(metadata) if metadata.is_dir() => Some("is a folder"),
+            Ok(metadata) if !metadata.is_file() => Some("is no regular file"),
+            Ok(_) => None,
+            Err(_) => file.is_symlink().then_some("is a link that leads nowhere"),
+        };
+        self.files().filter_map(|file| what(&file).map(|what| (file, what))).collect()
+    }
+
     /// Returns what using the database takes once the process is locked down.
     pub fn needs(&self) -> Needs {
         let server = match &self.place {

@@ -89,6 +89,11 @@ pub enum AccountError {
         /// What the system says.
         source: io::Error,
     },
+    /// It is root, which nothing is given up for.
+    #[error(
+        "sandbox.user = \"{0}\" is root, who is nobody to become: name another, or leave it out"
+    )]
+    Root(String),
     /// The change was made and root can be had back.
     #[error("sandbox.user = \"{0}\": the change did not last")]
     NotLasting(String),
@@ -141,12 +146,16 @@ impl Account {
         users == [self.user; 2] && groups == [self.group; 2]
     }
 
-    /// Tells why this process could not become this account: only root can become somebody else.
+    /// Tells why this process could not become this account: it is root's, or the process is not
+    /// root's, and only root can become somebody else.
     ///
     /// # Errors
     ///
-    /// [`AccountError::NotRoot`].
+    /// [`AccountError::Root`], [`AccountError::NotRoot`].
     pub fn demand_to_be_had(&self) -> Result<(), AccountError> {
+        if self.user == 0 {
+            return Err(AccountError::Root(self.wanted.written()));
+        }
         let present = geteuid();
         if self.is_present() || present.is_root() {
             return Ok(());
@@ -159,10 +168,10 @@ impl Account {
     ///
     /// `threads` is how many run, which must be 1: each has an account of its own.
     pub(super) fn become_for_good(&self, threads: usize) -> Result<(), AccountError> {
+        self.demand_to_be_had()?;
         if self.is_present() {
             return Ok(());
         }
-        self.demand_to_be_had()?;
         let wanted = self.wanted.written();
         if threads != 1 {
             return Err(AccountError::Threads(threads));
@@ -188,7 +197,7 @@ impl Account {
             // Without /proc, what the calls below tell has to do.
             numbers.is_none_or(|mut all| all.all(|one| one == Ok(number)))
         };
-        let could_go_back = self.user != 0 && set_thread_uid(Uid::ROOT).is_ok();
+        let could_go_back = set_thread_uid(Uid::ROOT).is_ok();
         self.is_present()
             && is_all("Uid:", self.user)
             && is_all("Gid:", self.group)

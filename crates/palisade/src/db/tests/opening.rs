@@ -31,6 +31,20 @@ async fn every_file_is_for_its_owner_only() {
 }
 
 #[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for() {
+    for name in ["test.db", "test.db.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join(name);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+
+        let error = Db::open(&url_in(&folder), DbSettings::new(Purpose::Serve)).await.unwrap_err();
+
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains(name) && why.contains("is no regular file"), "{error}: {why}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_folder_is_said_so() {
     let url = DatabaseUrl::parse("sqlite:///no/such/folder/test.db").unwrap();
 
