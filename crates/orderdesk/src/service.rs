@@ -158,7 +158,8 @@ impl Parts {
         secrets: &ServiceSecrets,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let open = settings.database.open_settings(db::Purpose::Serve);
+        let mut open = settings.database.open_settings(db::Purpose::Serve);
+        open.metrics = Some(metrics.clone());
         let db = Db::open(&secrets.database_url, open).await?;
         prepare(&db, settings).await?;
         Self::around(db, settings, secrets, metrics)

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::error::DbError;
 use super::settings::{DbSettings, Purpose};
 use super::url::DatabaseUrl;
+use super::watch::obey_deadlines;
 
 /// The first SQLite without the bug that could corrupt a file when its WAL is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -147,6 +148,7 @@ impl Location {
             .map_err(|error| DbError::open("SQLite cannot open the file", error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         harden(&connection, self.busy_timeout)
+            .and_then(|()| obey_deadlines(&connection))
             .map_err(|error| DbError::open("SQLite cannot set up the connection", error))?;
         Ok(connection)
     }

@@ -21,6 +21,9 @@ pub enum DbError {
     /// Another program kept the database locked for longer than the busy timeout.
     #[error("another program holds the database locked")]
     Busy,
+    /// A statement took longer than one may, and was ended. Nothing of its transaction is kept.
+    #[error("a statement took longer than it may and was ended")]
+    TooLong,
     /// The disk is full. Nothing was written, and no restart is needed once there is space.
     #[error("the disk that holds the database is full")]
     Full,
@@ -205,6 +208,7 @@ impl DbError {
         };
         match failure.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            ErrorCode::OperationInterrupted => Self::TooLong,
             ErrorCode::DiskFull => Self::Full,
             ErrorCode::ReadOnly => Self::ReadOnly,
             ErrorCode::ConstraintViolation => {

@@ -86,7 +86,7 @@ pub(super) fn state(connection: &Connection, schema: Schema) -> Result<SchemaSta
     let Schema { component, migrations } = schema;
     connection.execute_batch("BEGIN DEFERRED").map_err(DbError::from_driver)?;
     let ask = async |tx: &mut Tx<'_>| migrate::state(tx, component, migrations).await;
-    let state = run_in_place(&ask, &mut Tx::new(connection));
+    let state = run_in_place(&ask, &mut Tx::new(connection, None));
     connection.execute_batch("ROLLBACK").map_err(DbError::from_driver)?;
     state?
 }

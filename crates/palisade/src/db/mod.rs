@@ -29,12 +29,13 @@ mod tests;
 mod tx;
 mod url;
 mod value;
+mod watch;
 mod work;
 mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use error::{ConstraintKind, DbError};
 pub use inspect::{Inspection, Integrity, Schema, inspect};
@@ -48,10 +49,12 @@ pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use value::{Args, ToValue, Value};
 
 use crate::clock::Clock;
+use crate::telemetry::metrics::Metrics;
 use connection::Location;
 use migrate::Step;
 use postgres::{Address, Pool, PoolSettings};
 use readers::Readers;
+use watch::{Use, Watch};
 use writer::Writer;
 
 /// An open database; a clone is the same one.
@@ -65,8 +68,12 @@ pub struct Db {
 struct Inner {
     engine: Engine,
     clock: Arc<dyn Clock>,
+    watch: Watch,
     generation: Arc<AtomicU64>,
 }
+
+/// What all connections of a database have in common.
+type Shared = (Watch, Arc<AtomicU64>);
 
 /// What runs the transactions.
 enum Engine {
@@ -95,13 +102,16 @@ impl Db {
     pub async fn open(url: &DatabaseUrl, settings: DbSettings) -> Result<Self, DbError> {
         let (url, clock) = (url.clone(), Arc::clone(&settings.clock));
         let generation = Arc::new(AtomicU64::new(0));
-        let shared = Arc::clone(&generation);
+        let (longest, slow) = (settings.statement_timeout, settings.slow_statement);
+        let watch = Watch::new(longest, slow, settings.metrics.as_ref().unwrap_or(&Metrics::new()))
+            .map_err(|error| DbError::open("what it counts is counted already", error))?;
+        let shared = (watch.clone(), Arc::clone(&generation));
         let opening = tokio::task::spawn_blocking(move || match url.server() {
             Some(server) => Engine::on_a_server(server, &settings, &shared),
             None => Engine::in_a_file(&url, &settings, &shared),
         });
         let engine = opening.await.unwrap_or(Err(DbError::Closed))?;
-        let db = Self { inner: Arc::new(Inner { engine, clock, generation }) };
+        let db = Self { inner: Arc::new(Inner { engine, clock, watch, generation }) };
         if matches!(db.inner.engine, Engine::Postgres { .. }) {
             // Nothing was asked yet: a server that cannot be reached is told now.
             db.read(async |tx| tx.query_one("SELECT 1", &[], |_| Ok(())).await).await?;
@@ -147,12 +157,18 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
+        let begun = Instant::now();
         let (request, answer) = work::request(work);
-        match &self.inner.engine {
-            Engine::Sqlite { writer, .. } => writer.submit(request)?,
-            Engine::Postgres { pool, .. } => pool.write(request)?,
-        }
-        answer.await.unwrap_or(Err(DbError::Closed))?
+        let submitted = match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(request),
+            Engine::Postgres { pool, .. } => pool.write(request),
+        };
+        let outcome = match submitted {
+            Ok(()) => answer.await.unwrap_or(Err(DbError::Closed)),
+            Err(error) => Err(error),
+        };
+        self.inner.watch.answered(Use::Write, begun, &outcome);
+        outcome?
     }
 
     /// Runs `work` on one snapshot of what was committed, beside the writer.
@@ -167,10 +183,13 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        match &self.inner.engine {
-            Engine::Sqlite { readers, .. } => readers.run(work).await?,
-            Engine::Postgres { pool, .. } => pool.run_read(work).await?,
-        }
+        let begun = Instant::now();
+        let outcome = match &self.inner.engine {
+            Engine::Sqlite { readers, .. } => readers.run(work).await,
+            Engine::Postgres { pool, .. } => pool.run_read(work).await,
+        };
+        self.inner.watch.answered(Use::Read, begun, &outcome);
+        outcome?
     }
 
     /// Runs `work` as [`Db::read`] does, on connections that long reads never hold: for finding a
@@ -185,10 +204,13 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        match &self.inner.engine {
-            Engine::Sqlite { lookups, .. } => lookups.run(work).await?,
-            Engine::Postgres { lookups, .. } => lookups.run_read(work).await?,
-        }
+        let begun = Instant::now();
+        let outcome = match &self.inner.engine {
+            Engine::Sqlite { lookups, .. } => lookups.run(work).await,
+            Engine::Postgres { lookups, .. } => lookups.run_read(work).await,
+        };
+        self.inner.watch.answered(Use::LookUp, begun, &outcome);
+        outcome?
     }
 
     /// Applies the migrations of `component` that are missing and returns how many those were.
@@ -298,25 +320,27 @@ impl Engine {
     fn in_a_file(
         url: &DatabaseUrl,
         settings: &DbSettings,
-        generation: &Arc<AtomicU64>,
+        shared: &Shared,
     ) -> Result<Self, DbError> {
         let (location, lock) = Location::prepare(url, settings)?;
-        let begun = (location.clone(), lock);
-        let writer = Writer::start(begun, settings.queue, Arc::clone(generation))?;
-        let lookups = Readers::new(location.clone(), LOOKUPS, settings.reader_wait);
-        let readers = Readers::new(location, settings.readers, settings.reader_wait);
+        let writer = Writer::start((location.clone(), lock), settings.queue, shared.clone())?;
+        let watched = || (location.clone(), shared.0.clone());
+        let lookups = Readers::new(watched(), LOOKUPS, settings.reader_wait);
+        let readers = Readers::new(watched(), settings.readers, settings.reader_wait);
         Ok(Self::Sqlite { writer, readers, lookups })
     }
 
     fn on_a_server(
         server: &Address,
         settings: &DbSettings,
-        generation: &Arc<AtomicU64>,
+        shared: &Shared,
     ) -> Result<Self, DbError> {
+        let server = server.clone().with_deadline(settings.statement_timeout);
         let start = |connections| {
             let (queue, wait) = (settings.queue, settings.reader_wait);
-            let settings = PoolSettings { connections, queue, wait };
-            Pool::start(server.clone(), settings, Arc::clone(generation))
+            let settings =
+                PoolSettings { connections, queue, wait, longest: settings.statement_timeout };
+            Pool::start(server.clone(), settings, shared.clone())
         };
         Ok(Self::Postgres { pool: start(settings.connections)?, lookups: start(LOOKUPS)? })
     }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::connection::Location;
 use super::error::DbError;
 use super::tx::Tx;
+use super::watch::Watch;
 use super::work::{Outcome, run_in_place};
 use crate::telemetry::RequestScope;
 
@@ -24,15 +25,17 @@ pub(super) struct Readers {
 
 struct Pool {
     location: Location,
+    watch: Watch,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(location: Location, count: usize, wait: Duration) -> Self {
+    pub(super) fn new((location, watch): (Location, Watch), count: usize, wait: Duration) -> Self {
         // More would not be faster, and the number must fit what the semaphore counts.
         let count = u32::try_from(count.clamp(1, 1024)).unwrap_or(1);
         let permits = Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(1)));
-        Self { permits, count, wait, pool: Arc::new(Pool { location, idle: Mutex::default() }) }
+        let pool = Arc::new(Pool { location, watch, idle: Mutex::default() });
+        Self { permits, count, wait, pool }
     }
 
     /// Runs `work` on a connection of its own. If the caller goes away it ends by itself.
@@ -78,7 +81,7 @@ impl Pool {
             None => self.location.open_reader()?,
         };
         connection.execute_batch("BEGIN DEFERRED").map_err(DbError::from_driver)?;
-        let outcome = run_in_place(work, &mut Tx::new(&connection));
+        let outcome = run_in_place(work, &mut Tx::new(&connection, Some(&self.watch)));
         // One that cannot end its transaction is dropped, and the next read opens another.
         if connection.execute_batch("COMMIT").is_ok() && connection.is_autocommit() {
             self.idle().push(connection);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::telemetry::metrics::Metrics;
 
 /// Why the database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,12 @@ crate::settings! {
         /// How long to wait for a lock that another program holds.
         pub busy_timeout: Duration = Duration::from_secs(5),
             in Duration::from_millis(10)..=Duration::from_secs(60);
+        /// How long a statement may take. It is ended then, and its request answered 503.
+        pub statement_timeout: Duration = Duration::from_secs(30),
+            in Duration::from_millis(100)..=Duration::from_secs(3600);
+        /// Statements and commits that take this long or longer are logged and counted.
+        pub slow_statement: Duration = Duration::from_millis(500),
+            in Duration::from_millis(1)..=Duration::from_secs(3600);
         /// Commits without waiting for the disk. A power cut may then take back the last orders
         /// and payments that were already acknowledged.
         pub danger_lose_last_commits_on_power_cut: bool = false;
@@ -44,6 +51,8 @@ impl DatabaseSection {
         settings.readers = self.readers;
         settings.connections = self.connections;
         settings.busy_timeout = self.busy_timeout;
+        settings.statement_timeout = self.statement_timeout;
+        settings.slow_statement = self.slow_statement;
         settings.danger_lose_last_commits_on_power_cut = self.danger_lose_last_commits_on_power_cut;
         settings
     }
@@ -74,6 +83,13 @@ pub struct DbSettings {
     pub reader_wait: Duration,
     /// How long to wait for a lock that another program holds; default 5 s.
     pub busy_timeout: Duration,
+    /// How long a statement may take until it is ended; default 30 s, more than any request may.
+    /// Migrations are not ended on SQLite.
+    pub statement_timeout: Duration,
+    /// From when on a statement or commit is logged and counted as slow; default 500 ms.
+    pub slow_statement: Duration,
+    /// Where is counted what the database does; default nowhere.
+    pub metrics: Option<Metrics>,
     /// Commits without waiting for the disk; default off. They survive the end of the process,
     /// and a power cut may take back the last ones that were already acknowledged.
     pub danger_lose_last_commits_on_power_cut: bool,
@@ -91,6 +107,9 @@ impl DbSettings {
             connections: 10,
             reader_wait: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            slow_statement: Duration::from_millis(500),
+            metrics: None,
             danger_lose_last_commits_on_power_cut: false,
             clock: Arc::new(SystemClock),
         }

@@ -2,12 +2,15 @@
 //!
 //! The methods are `async` because PostgreSQL answers over a network. SQLite answers at once.
 
+use std::time::Instant;
+
 use rusqlite::{CachedStatement, Connection};
 
 use super::error::DbError;
 use super::postgres::Session;
 use super::row::Row;
 use super::value::Args;
+use super::watch::Watch;
 
 /// One transaction. It ends with the work that it was handed to: kept if that returns `Ok`.
 ///
@@ -18,6 +21,8 @@ use super::value::Args;
 /// nothing is kept, whatever the work returns. Ask first, or use `ON CONFLICT DO NOTHING`.
 pub struct Tx<'c> {
     connection: Link<'c>,
+    /// None where somebody waits for one command to end, however long it takes.
+    watch: Option<&'c Watch>,
     lost: Option<DbError>,
     failure: Option<DbError>,
     is_outdating: bool,
@@ -39,17 +44,17 @@ pub(super) enum Dialect {
 
 impl<'c> Tx<'c> {
     /// Wraps a connection whose transaction has begun.
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self::over(Link::Sqlite(connection))
+    pub(super) fn new(connection: &'c Connection, watch: Option<&'c Watch>) -> Self {
+        Self::over(Link::Sqlite(connection), watch)
     }
 
     /// Wraps a connection to a server, on which a transaction begins with the first statement.
-    pub(super) fn remote(session: &'c Session) -> Self {
-        Self::over(Link::Postgres(session))
+    pub(super) fn remote(session: &'c Session, watch: &'c Watch) -> Self {
+        Self::over(Link::Postgres(session), Some(watch))
     }
 
-    fn over(connection: Link<'c>) -> Self {
-        Self { connection, lost: None, failure: None, is_outdating: false }
+    fn over(connection: Link<'c>, watch: Option<&'c Watch>) -> Self {
+        Self { connection, watch, lost: None, failure: None, is_outdating: false }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -82,11 +87,11 @@ impl<'c> Tx<'c> {
     pub async fn execute(&mut self, sql: &'static str, args: &Args<'_>) -> Result<u64, DbError> {
         self.demand_sound()?;
         let done = match self.connection {
-            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+            Link::Sqlite(connection) => self.guarded(connection, sql, |connection| {
                 let changed = prepared(connection, sql, args)?.raw_execute();
                 Ok(u64::try_from(changed.map_err(DbError::from_driver)?).unwrap_or(u64::MAX))
             }),
-            Link::Postgres(session) => session.execute(sql, args).await,
+            Link::Postgres(session) => self.watched(sql, session.execute(sql, args)).await,
         };
         self.noted(done)
     }
@@ -142,7 +147,7 @@ impl<'c> Tx<'c> {
     pub(super) async fn apply(&mut self, statement: &str) -> Result<(), DbError> {
         self.demand_sound()?;
         let done = match self.connection {
-            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+            Link::Sqlite(connection) => self.whole(connection, || {
                 connection.execute(statement, []).map(|_| ()).map_err(DbError::from_driver)
             }),
             Link::Postgres(session) => session.apply(statement).await,
@@ -171,7 +176,7 @@ impl<'c> Tx<'c> {
         self.demand_sound()?;
         let mut found = Vec::new();
         let done = match self.connection {
-            Link::Sqlite(connection) => self.guarded(connection, |connection| {
+            Link::Sqlite(connection) => self.guarded(connection, sql, |connection| {
                 let mut statement = prepared(connection, sql, args)?;
                 let mut rows = statement.raw_query();
                 while found.len() < most {
@@ -187,7 +192,7 @@ impl<'c> Tx<'c> {
                     found.push(read(&Row::remote(row))?);
                     Ok(found.len() < most)
                 };
-                session.query(sql, args, take).await
+                self.watched(sql, session.query(sql, args, take)).await
             }
         };
         self.noted(done)?;
@@ -209,20 +214,48 @@ impl<'c> Tx<'c> {
         done
     }
 
-    /// Runs `statement`, unless the transaction is gone: then it would commit on its own.
+    /// Runs `statement` of a feature, within its time.
     fn guarded<T>(
         &mut self,
         connection: &Connection,
+        sql: &'static str,
         statement: impl FnOnce(&Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let watch = self.watch;
+        self.whole(connection, || match watch {
+            Some(watch) => watch.bounded(sql, || statement(connection)),
+            None => statement(connection),
+        })
+    }
+
+    /// Runs `statement`, unless the transaction is gone: then it would commit on its own.
+    fn whole<T>(
+        &mut self,
+        connection: &Connection,
+        statement: impl FnOnce() -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         if connection.is_autocommit() {
             return Err(DbError::Aborted);
         }
-        let result = statement(connection);
+        let result = statement();
         if connection.is_autocommit() {
             self.lost = Some(result.as_ref().err().cloned().unwrap_or(DbError::Aborted));
         }
         result
+    }
+
+    /// Runs `statement` on a server, which ends it when its time is over.
+    async fn watched<T>(
+        &self,
+        sql: &'static str,
+        statement: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        let begun = Instant::now();
+        let done = statement.await;
+        if let Some(watch) = self.watch {
+            watch.note(sql, begun, &done);
+        }
+        done
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::connection::Location;
 use super::error::DbError;
 use super::tx::Tx;
+use super::watch::Watch;
 use super::work::Request;
 
 /// Most requests that share one commit: past this, more of them no longer make it cheaper.
@@ -37,7 +39,7 @@ impl Writer {
     pub(super) fn start(
         (location, lock): (Location, Option<File>),
         queue: usize,
-        generation: Arc<AtomicU64>,
+        (watch, generation): (Watch, Arc<AtomicU64>),
     ) -> Result<Self, DbError> {
         let connection = location.open_writer()?;
         let (sender, receiver) = mpsc::channel(queue.max(1));
@@ -45,7 +47,7 @@ impl Writer {
             .name("db-writer".into())
             .spawn(move || {
                 let is_outdated = Cell::new(false);
-                Loop { connection, location, generation, is_outdated }.run(receiver);
+                Loop { connection, location, watch, generation, is_outdated }.run(receiver);
                 // After the connection, so that who serves next finds the file at rest.
                 drop(lock);
             })
@@ -80,6 +82,7 @@ impl Writer {
 struct Loop {
     connection: Connection,
     location: Location,
+    watch: Watch,
     generation: Arc<AtomicU64>,
     /// Whether the transaction takes something away that others may remember.
     is_outdated: Cell<bool>,
@@ -158,13 +161,17 @@ impl Loop {
                 return Err(error);
             }
         }
-        self.control("COMMIT").inspect_err(|_| self.roll_back())
+        let begun = Instant::now();
+        let committed = self.control("COMMIT").inspect_err(|_| self.roll_back());
+        self.watch.note("COMMIT", begun, &committed);
+        self.watch.committed();
+        committed
     }
 
     /// Runs one request in its savepoint; an error means that the whole transaction is lost.
     fn run_one(&self, request: &mut dyn Request) -> Result<(), DbError> {
         self.control("SAVEPOINT request")?;
-        let mut tx = Tx::new(&self.connection);
+        let mut tx = Tx::new(&self.connection, Some(&self.watch));
         let keep = request.run(&mut tx);
         if tx.is_outdating() {
             self.is_outdated.set(true);

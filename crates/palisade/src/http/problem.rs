@@ -320,9 +320,11 @@ impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Overloaded | DbError::Busy => Self::overloaded(),
-            DbError::Full | DbError::Closed | DbError::Contended | DbError::Unreachable(_) => {
-                Self::overloaded().caused_by(error)
-            }
+            DbError::Full
+            | DbError::TooLong
+            | DbError::Closed
+            | DbError::Contended
+            | DbError::Unreachable(_) => Self::overloaded().caused_by(error),
             other => Self::internal(other),
         }
     }

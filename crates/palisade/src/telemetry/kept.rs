@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 const EVERYWHERE: [&str; 2] = ["error", "request_id"];
 
 /// Kept in the events of this library, which knows what it puts there.
-const LIBRARY: [&str; 21] = [
+const LIBRARY: [&str; 22] = [
     "cause",
     "code",
     "component",
@@ -29,6 +29,7 @@ const LIBRARY: [&str; 21] = [
     "remedy",
     "report",
     "section",
+    "statement",
     "taken",
     "thread",
 ];

@@ -151,7 +151,7 @@ fn amend_copy(
     let run = |sql: &str| connection.execute_batch(sql).map_err(BackupError::of_copy);
     run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE;
          PRAGMA foreign_keys = ON; BEGIN IMMEDIATE;")?;
-    run_in_place(&amend, &mut Tx::new(&connection))??;
+    run_in_place(&amend, &mut Tx::new(&connection, None))??;
     run("COMMIT")
 }
 

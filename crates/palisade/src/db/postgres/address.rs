@@ -17,9 +17,9 @@ use super::tls::Tls;
 /// The port that PostgreSQL listens on.
 const PORT: u16 = 5432;
 
-/// What is asked of every session. A statement may take 30 s and wait 10 s for a lock, and a
-/// transaction whose client has gone ends by itself.
-const OPTIONS: &str = "-c statement_timeout=30s -c lock_timeout=10s \
+/// What is asked of every session, beside how long a statement may take. It may wait 10 s for a
+/// lock, and a transaction whose client has gone ends by itself.
+const OPTIONS: &str = "-c lock_timeout=10s \
      -c idle_in_transaction_session_timeout=60s -c client_min_messages=error -c TimeZone=UTC";
 
 /// The address of a server: `postgres://user:password@host:port/database`.
@@ -61,7 +61,7 @@ impl Address {
         };
         let security = security(&host, &given)?;
         let mut config = Config::new();
-        config.user(plain(user)?).dbname(plain(database)?).port(port).options(OPTIONS);
+        config.user(plain(user)?).dbname(plain(database)?).port(port);
         config.application_name("palisade").connect_timeout(Duration::from_secs(5));
         config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(20));
         if let Some(password) = password {
@@ -77,6 +77,13 @@ impl Address {
             config.channel_binding(ChannelBinding::Disable);
         }
         Ok(Self { host, port, config: Arc::new(config), security })
+    }
+
+    /// Has the server end statements that take longer.
+    pub(in super::super) fn with_deadline(mut self, longest: Duration) -> Self {
+        let options = format!("-c statement_timeout={} {OPTIONS}", longest.as_millis());
+        Arc::make_mut(&mut self.config).options(&options);
+        self
     }
 
     /// Returns the TCP port, if the server is spoken to by TCP.

@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 
 use super::super::error::DbError;
 use super::super::tx::Tx;
+use super::super::watch::Watch;
 use super::super::work::{self, Outcome, Request};
 use super::address::Address;
 use super::fault::Remedy;
@@ -22,8 +23,8 @@ const TRIES: u32 = 10;
 /// The longest pause before the second try; it doubles up to the longest of all.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// How long one transaction may take: a statement has 30 s of its own.
-const LONGEST_TRANSACTION: Duration = Duration::from_secs(60);
+/// How long one transaction may take at least: a few statements that each take all their time.
+const LEAST_OF_A_TRANSACTION: Duration = Duration::from_secs(60);
 
 /// How many connections there are, and how long work waits for one.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub(in super::super) struct PoolSettings {
     pub(in super::super) connections: usize,
     pub(in super::super) queue: usize,
     pub(in super::super) wait: Duration,
+    /// How long one statement may take.
+    pub(in super::super) longest: Duration,
 }
 
 /// The way to the connections. They end when the last of it is dropped.
@@ -49,8 +52,10 @@ struct Job {
 struct Shared {
     address: Address,
     queue: Mutex<mpsc::Receiver<Job>>,
+    watch: Watch,
     generation: Arc<AtomicU64>,
     wait: Duration,
+    longest_transaction: Duration,
 }
 
 impl Pool {
@@ -58,11 +63,14 @@ impl Pool {
     pub(in super::super) fn start(
         address: Address,
         settings: PoolSettings,
-        generation: Arc<AtomicU64>,
+        (watch, generation): (Watch, Arc<AtomicU64>),
     ) -> Result<Self, DbError> {
         let (sender, receiver) = mpsc::channel(settings.queue.max(1));
         let queue = Mutex::new(receiver);
-        let shared = Arc::new(Shared { address, queue, generation, wait: settings.wait });
+        let wait = settings.wait;
+        let longest_transaction = LEAST_OF_A_TRANSACTION.max(settings.longest.saturating_mul(2));
+        let shared = Shared { address, queue, watch, generation, wait, longest_transaction };
+        let shared = Arc::new(shared);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = settings.connections.clamp(1, cores);
         let threads = (0..count).map(|number| {
@@ -195,8 +203,9 @@ impl Shared {
         mode: Mode,
     ) -> (Tried, bool) {
         session.arm(mode);
-        let mut tx = Tx::remote(session);
-        let run = tokio::time::timeout(LONGEST_TRANSACTION, request.run_remotely(&mut tx)).await;
+        let mut tx = Tx::remote(session, &self.watch);
+        let run = request.run_remotely(&mut tx);
+        let run = tokio::time::timeout(self.longest_transaction, run).await;
         let is_outdating = tx.is_outdating();
         let keep = match run {
             Ok(keep) => keep && mode == Mode::Write,
@@ -210,7 +219,10 @@ impl Shared {
             let is_sound = session.roll_back().await.is_ok();
             return (Tried::Ended(Ok(())), is_sound);
         }
+        let begun = Instant::now();
         let committed = session.commit().await;
+        self.watch.committed();
+        self.watch.note("COMMIT", begun, &Ok(()));
         // Even if it failed: nobody knows whether a failed commit is on the disk.
         if is_outdating {
             self.generation.fetch_add(1, Ordering::SeqCst);

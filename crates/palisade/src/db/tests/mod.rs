@@ -6,6 +6,7 @@ mod opening;
 mod reads;
 mod retaining;
 mod schema;
+mod watching;
 mod writes;
 
 use std::future::poll_fn;
