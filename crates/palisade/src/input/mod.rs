@@ -10,6 +10,7 @@
 //!
 //! It leaves out HTTP: [`crate::http`] has the extractors that read a request by these rules.
 
+mod csv;
 mod fields;
 mod json;
 mod number;
@@ -20,6 +21,9 @@ mod view;
 mod violation;
 mod words;
 
+pub use csv::{
+    CsvCells, CsvDecoder, CsvEncoder, CsvFault, CsvFileError, CsvLimits, CsvPosition, CsvRow,
+};
 pub use fields::{FromJson, FromText, List, Members, read_json};
 pub use json::{Json, JsonError};
 pub use number::Number;

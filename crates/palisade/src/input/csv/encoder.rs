@@ -1,0 +1,75 @@
+//! Writing: rows that every reader of RFC 4180 takes apart again, and no spreadsheet runs.
+
+/// Adds rows to a text.
+///
+/// A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP's
+/// "CSV Injection" says: one whose first visible character is one of `=`, `+`, `-`, `@` and their
+/// full-width forms, and one that begins with a tab or a line break. A reader that is no
+/// spreadsheet sees the apostrophe, and so does [`CsvDecoder`](super::CsvDecoder), for which every
+/// cell is a text.
+///
+/// ```
+/// use palisade::input::CsvEncoder;
+///
+/// let mut text = String::new();
+/// CsvEncoder::new(&mut text).row(["A-1", "3", "=1+1", "say \"hi\", Bob"]);
+/// assert_eq!(text, "A-1,3,\"'=1+1\",\"say \"\"hi\"\", Bob\"\r\n");
+/// ```
+#[derive(Debug)]
+pub struct CsvEncoder<'t> {
+    text: &'t mut String,
+}
+
+impl<'t> CsvEncoder<'t> {
+    /// Adds to `text`, which is as long as its owner lets it become.
+    pub fn new(text: &'t mut String) -> Self {
+        Self { text }
+    }
+
+    /// Adds a row.
+    pub fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) {
+        for (column, cell) in cells.into_iter().enumerate() {
+            if column > 0 {
+                self.text.push(',');
+            }
+            self.cell(cell);
+        }
+        self.text.push_str("\r\n");
+    }
+
+    fn cell(&mut self, cell: &str) {
+        let is_run = is_run(cell);
+        if !is_run && !cell.contains([',', '"', '\r', '\n']) {
+            return self.text.push_str(cell);
+        }
+        self.text.push('"');
+        if is_run {
+            self.text.push('\'');
+        }
+        for (index, part) in cell.split('"').enumerate() {
+            if index > 0 {
+                self.text.push_str("\"\"");
+            }
+            self.text.push_str(part);
+        }
+        self.text.push('"');
+    }
+}
+
+/// Tells whether a spreadsheet may take the cell for more than a text.
+fn is_run(cell: &str) -> bool {
+    // Spreadsheets trim what stands before, and some of what cannot be seen.
+    let is_passed_over = |symbol: char| {
+        symbol.is_whitespace()
+            || symbol.is_control()
+            || matches!(symbol, '\u{200B}'..='\u{200F}' | '\u{FEFF}')
+    };
+    let first = cell.trim_start_matches(is_passed_over).chars().next();
+    cell.starts_with(['\t', '\r', '\n'])
+        || first.is_some_and(|first| {
+            matches!(
+                first,
+                '=' | '+' | '-' | '@' | '\u{FF1D}' | '\u{FF0B}' | '\u{FF0D}' | '\u{FF20}'
+            )
+        })
+}
