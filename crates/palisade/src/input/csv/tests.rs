@@ -14,8 +14,7 @@ fn limits() -> CsvLimits {
     CsvLimits { line_bytes: 64, cell_bytes: 20 }
 }
 
-/// Returns the rows of a file that comes in pieces, and how often the memory that it held grew
-/// beyond a piece and a line.
+/// Returns the rows of a file that comes in pieces, and where each ends.
 fn decode(
     mut decoder: CsvDecoder,
     pieces: &[&[u8]],
@@ -26,8 +25,7 @@ fn decode(
             Some(piece) => decoder.feed(piece),
             None => decoder.finish(),
         }
-        loop {
-            let Some(row) = decoder.next_row()? else { break };
+        while let Some(row) = decoder.next_row()? {
             let line = row.line;
             let cells = row.cells.map(|cells| cells.iter().map(str::to_owned).collect());
             let cells = cells.map_err(|fault| fault.code());
