@@ -38,6 +38,24 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
 }
 
+/// The SHA-256 of what comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunningDigest(sha2::Sha256);
+
+impl RunningDigest {
+    /// Adds the next piece.
+    pub(crate) fn add(&mut self, piece: &[u8]) {
+        use sha2::Digest;
+        self.0.update(piece);
+    }
+
+    /// Returns the digest of all pieces.
+    pub(crate) fn finish(self) -> [u8; 32] {
+        use sha2::Digest;
+        self.0.finalize().into()
+    }
+}
+
 /// Returns `N` bytes from the operating system's source of randomness.
 ///
 /// ```

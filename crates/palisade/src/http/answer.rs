@@ -23,6 +23,15 @@ pub struct Created<T> {
     pub body: T,
 }
 
+/// 202 with the path where the progress of what was taken on can be seen, and a JSON body.
+#[derive(Debug)]
+pub struct Accepted<T> {
+    /// The path under which the progress is found.
+    pub location: String,
+    /// What was taken on.
+    pub body: T,
+}
+
 /// 204: done, nothing to show.
 #[derive(Debug, Clone, Copy)]
 pub struct NoContent;
@@ -61,16 +70,22 @@ impl<T: Serialize + Schema> Answer for Json<T> {
 impl<T: Serialize + Schema> Answer for Created<T> {
     fn describe(operation: &mut Operation) {
         operation.answers::<T>(201, "Made.");
-        let location = json!({"type": "string", "format": "uri-reference", "maxLength": 200});
-        operation.answer_header(201, "Location", "The path of the new thing.", location);
+        operation.answer_header(201, "Location", "The path of the new thing.", location_schema());
     }
 
     fn into_response(self) -> Result<Response, Problem> {
-        let mut response = written(StatusCode::CREATED, &self.body)?;
-        if let Ok(location) = HeaderValue::from_str(&self.location) {
-            response.headers_mut().insert(LOCATION, location);
-        }
-        Ok(response)
+        located(StatusCode::CREATED, &self.body, &self.location)
+    }
+}
+
+impl<T: Serialize + Schema> Answer for Accepted<T> {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<T>(202, "Taken on.");
+        operation.answer_header(202, "Location", "Where its progress is.", location_schema());
+    }
+
+    fn into_response(self) -> Result<Response, Problem> {
+        located(StatusCode::ACCEPTED, &self.body, &self.location)
     }
 }
 
@@ -127,6 +142,22 @@ impl<T: Schema> Schema for Page<T> {
 /// Returns the strong entity tag of a version.
 pub(crate) fn entity_tag(version: u32) -> String {
     format!("\"{version}\"")
+}
+
+fn location_schema() -> Value {
+    json!({"type": "string", "format": "uri-reference", "maxLength": 200})
+}
+
+fn located<T: Serialize>(
+    status: StatusCode,
+    body: &T,
+    location: &str,
+) -> Result<Response, Problem> {
+    let mut response = written(status, body)?;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
 }
 
 fn written<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, Problem> {

@@ -47,12 +47,13 @@ mod routes;
 mod self_signed;
 mod server;
 mod settings;
+mod table;
 mod tls;
 mod unreadable;
 mod wire;
 
 pub use address::ClientAddress;
-pub use answer::{Created, Json, NoContent, Page, Versioned};
+pub use answer::{Accepted, Created, Json, NoContent, Page, Versioned};
 pub use budget::AccountBudget;
 pub use documents::Introduction;
 pub use extract::{
@@ -75,4 +76,5 @@ pub(crate) use self_signed::make_certificate_folder;
 pub use self_signed::self_signed;
 pub use server::{ConnectionLimits, Server};
 pub use settings::{LimitsSection, ServerSection, TlsMode, TlsSection, TlsVersion};
+pub use table::CsvFile;
 pub use tls::{Chain, Roots, TlsAcceptorSource, TlsError, TlsFiles, Validity};

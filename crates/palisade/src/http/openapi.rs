@@ -127,6 +127,14 @@ impl Operation {
         self.responses.push((status, json!({"description": about})));
     }
 
+    /// States a successful answer of `media_type` that is made while it is sent.
+    pub fn answers_stream(&mut self, status: u16, about: &str, media_type: &str) {
+        let schema = if is_text(media_type) { json!({"type": "string"}) } else { json!({}) };
+        let mut content = Map::new();
+        content.insert(media_type.to_owned(), json!({"schema": schema}));
+        self.responses.push((status, json!({"description": about, "content": content})));
+    }
+
     /// States a header of the answer with `status`.
     pub fn answer_header(&mut self, status: u16, name: &str, about: &str, schema: Value) {
         let header = json!({"description": about, "required": true, "schema": schema});

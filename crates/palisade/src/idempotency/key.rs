@@ -35,6 +35,11 @@ impl<'a> Key<'a> {
         }
         Ok(Some(Self(key)))
     }
+
+    /// Returns the key as it came.
+    pub(super) fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
 }
 
 fn refused(why: Invalid) -> Problem {
@@ -45,7 +50,7 @@ fn refused(why: Invalid) -> Problem {
 /// What a request is told by.
 pub(super) struct Told<'a> {
     pub(super) caller: &'a str,
-    pub(super) key: &'a Key<'a>,
+    pub(super) key: &'a [u8],
     pub(super) method: &'a str,
     /// Path and query as they were sent.
     pub(super) target: &'a str,
@@ -68,7 +73,7 @@ pub(super) struct Marks {
 
 impl Marks {
     pub(super) fn of(fingerprints: &Fingerprints, told: &Told<'_>) -> Self {
-        let Told { caller, key: Key(key), method, target, body } = told;
+        let Told { caller, key, method, target, body } = told;
         let key: [&[u8]; 3] = [b"key", caller.as_bytes(), key];
         let request: [&[u8]; 4] = [b"request", method.as_bytes(), target.as_bytes(), body];
         let current = Mark { key_hash: fingerprints.of(&key), request: fingerprints.of(&request) };
@@ -116,8 +121,8 @@ mod tests {
     fn marks((caller, key, method, target, body): &Parts) -> Mark {
         let ring = KeyRing::new(&Secret::new(vec![7; 32]), None).unwrap();
         let fingerprints = ring.fingerprints(Purpose::new("test"));
-        let key = Key(key.as_bytes());
-        Marks::of(&fingerprints, &Told { caller, key: &key, method, target, body }).current
+        let key = key.as_bytes();
+        Marks::of(&fingerprints, &Told { caller, key, method, target, body }).current
     }
 
     fn parts() -> impl Strategy<Value = Parts> {

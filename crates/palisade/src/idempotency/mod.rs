@@ -29,7 +29,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use extract::Idempotent;
+pub use extract::{Idempotent, IdempotentStream};
 pub use once::{Answered, Answering, Once};
 
 use crate::clock::{Clock, Timestamp};

@@ -29,11 +29,30 @@ impl CsvCells {
         (0..self.count()).map(|column| self.get(column))
     }
 
-    /// Takes the cells of `line` in, which has no line break, in place of what was there.
+    /// Takes the cells of `line` in, which has no line break, in place of what was there. With an
+    /// error, the cells before the fault are there.
     pub(super) fn read(&mut self, line: &[u8], most: usize) -> Result<(), CsvFault> {
+        self.clear();
+        match std::str::from_utf8(line) {
+            Ok(line) => self.split(line, most),
+            Err(error) => {
+                let valid = line.get(..error.valid_up_to()).unwrap_or_default();
+                let valid = std::str::from_utf8(valid).unwrap_or_default();
+                // What follows may belong to the last cell.
+                self.split(valid, most).ok();
+                self.ends.pop();
+                Err(CsvFault::NotUtf8)
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
-        let mut rest = Some(std::str::from_utf8(line).map_err(|_| CsvFault::NotUtf8)?);
+    }
+
+    fn split(&mut self, line: &str, most: usize) -> Result<(), CsvFault> {
+        let mut rest = Some(line);
         while let Some(cells) = rest {
             let column = self.ends.len() + 1;
             let begin = self.text.len();

@@ -38,6 +38,8 @@ pub struct CsvRow<'d> {
     pub line: u64,
     /// Its cells, or why they cannot be used.
     pub cells: Result<&'d CsvCells, CsvFault>,
+    /// The cells before the fault, or all: what the row is about may be known all the same.
+    pub known: &'d CsvCells,
 }
 
 /// Reads a table of known columns.
@@ -156,7 +158,8 @@ impl CsvDecoder {
         self.position = self.reached;
         if line.is_too_long {
             let fault = CsvFault::LineTooLong(self.limits.line_bytes);
-            return Ok(Some(CsvRow { line: number, cells: Err(fault) }));
+            self.cells.clear();
+            return Ok(Some(CsvRow { line: number, cells: Err(fault), known: &self.cells }));
         }
         let line = self.buffer.get(line.range).unwrap_or_default();
         let read = self.cells.read(line, self.limits.cell_bytes);
@@ -166,7 +169,7 @@ impl CsvDecoder {
             Ok(()) => Err(CsvFault::Columns { expected, found }),
             Err(fault) => Err(fault),
         };
-        Ok(Some(CsvRow { line: number, cells }))
+        Ok(Some(CsvRow { line: number, cells, known: &self.cells }))
     }
 
     /// Passes the header over; false if not all of it is there.

@@ -83,6 +83,27 @@ fn a_bad_row_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn what_stands_before_a_fault_is_known() {
+    let cases: [(&[u8], &[&str]); 6] = [
+        (b"A,1\t,2", &["A"]),
+        (b"A,\"1\"x,2", &["A"]),
+        (b"A,1", &["A", "1"]),
+        (b"A,1,\xFF", &["A", "1"]),
+        (b"A\xFF,1,2", &[]),
+        (b"\"A,1,2", &[]),
+    ];
+    for (line, expected) in cases {
+        let mut decoder = CsvDecoder::new(HEADER, limits());
+        decoder.feed(b"a,b,c\n");
+        decoder.feed(line);
+        decoder.finish();
+        let row = decoder.next_row().unwrap().unwrap();
+        assert!(row.cells.is_err());
+        assert_eq!(row.known.iter().collect::<Vec<_>>(), expected, "{line:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_such_table_is_refused_with_what_was_expected() {
     let cases: [(&[u8], &str, &str); 9] = [
         (b"", "empty_file", "\"a,b,c\""),
