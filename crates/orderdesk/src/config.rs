@@ -11,6 +11,8 @@ use palisade::process::SandboxSection;
 use palisade::service::{Basics, ServiceSettings, ShutdownSection};
 use palisade::telemetry::LogSection;
 
+use crate::imports::ImportsSection;
+
 palisade::choice! {
     /// Who may open an account.
     pub enum SignUpMode {
@@ -62,6 +64,8 @@ palisade::settings_of! {
         pub sessions: SessionsSection,
         /// Requests that are sent again.
         pub idempotency: IdempotencySection,
+        /// Files of orders.
+        pub imports: ImportsSection,
         /// The database.
         pub database: DatabaseSection,
         /// What is removed when it is over.

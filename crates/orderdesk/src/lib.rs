@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`accounts`] | who may use the service, sign-up and sign-in |
 //! | [`orders`] | what customers ask for and how far we are with it |
+//! | [`imports`] | orders that come as a CSV file |
 //! | [`config`] | everything that can be set |
 //! | [`check`] | what the service adds to the deployment check |
 //! | [`state`] | what handlers can ask for |
@@ -14,6 +15,7 @@ pub mod accounts;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod imports;
 pub mod orders;
 pub mod paging;
 pub mod secrets;

@@ -16,14 +16,15 @@ use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR};
 use crate::config::{RateSection, Settings};
+use crate::imports::{self, Importer, Worker};
 use crate::orders;
 use crate::paging::Cursors;
 use crate::secrets::ServiceSecrets;
-use crate::state::AppState;
+use crate::state::{AppState, Bell};
 
 const SESSION: TokenKind = TokenKind::new("ods_");
 /// Texts that the log may show: ids and pseudonyms that are made here, and fixed words.
-pub const LOG_FIELDS: &[&str] = &["account", "account.id", "reason"];
+pub const LOG_FIELDS: &[&str] = &["account", "account.id", "import", "outcome", "reason"];
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -67,6 +68,7 @@ pub fn api(settings: &Settings) -> (Api<AppState>, Value) {
     let introduction = Introduction { title: "Orderdesk", version, about };
     accounts::routes(settings.accounts.sign_up, &limiters)
         .merge(orders::routes())
+        .merge(imports::routes(&settings.imports))
         .kinds(RESERVED_KINDS)
         .documented(introduction, public_url.as_deref())
 }
@@ -89,7 +91,7 @@ fn limiters(rate: &Live<RateSection>) -> Limiters {
 
 /// Every migration of the service's own tables, in order.
 const MIGRATIONS: &[Migration] =
-    &[accounts::MIGRATION, orders::MIGRATION, orders::FILTERS_MIGRATION];
+    &[accounts::MIGRATION, orders::MIGRATION, orders::FILTERS_MIGRATION, imports::MIGRATION];
 
 /// The tables of the library and of the service.
 pub const SCHEMAS: [Schema; 3] = [
@@ -144,6 +146,8 @@ async fn check_schema(db: &Db) -> Result<(), StartError> {
 pub struct Parts {
     /// The state that handlers ask.
     pub state: AppState,
+    /// What works imports off.
+    pub importer: Importer,
 }
 
 impl Parts {
@@ -194,9 +198,12 @@ impl Parts {
         let (kept_in, by) = (db.clone(), Arc::clone(&clock));
         let idempotency = Idempotency::new(kept_in, by, &ring, &settings.idempotency, metrics)?;
         let (cursors, pseudonyms) = (Cursors::new(&ring), Pseudonyms::new(&ring));
+        let (kept_in, by) = (db.clone(), Arc::clone(&clock));
+        let importer = Importer::new(kept_in, by, &settings.imports, metrics)?;
+        let bell = Bell::default();
         let state =
-            AppState { db, clock, hasher, auth, throttle, pseudonyms, idempotency, cursors };
-        Ok(Self { state })
+            AppState { db, clock, hasher, auth, throttle, pseudonyms, idempotency, cursors, bell };
+        Ok(Self { state, importer })
     }
 
     /// Returns what is served: ready while the database answers, and stopped in order. From here on
@@ -217,12 +224,14 @@ impl Parts {
             async move { db.ping(PING).await.map_err(|_| "database") }
         };
         let sweeper = self.retention(settings).start(metrics)?;
-        Ok(Offer::new(api, state).ready_when(ping).ends_with(self.stop(sweeper)))
+        let worker = Worker::start(self.importer.clone(), self.state.bell.clone());
+        Ok(Offer::new(api, state).ready_when(ping).ends_with(self.stop(sweeper, worker)))
     }
 
     /// Everything that is ever removed because it is over. Orders and their history are not.
     fn retention(&self, settings: &Settings) -> Retention {
         let AppState { db, clock, .. } = &self.state;
+        let keep = settings.imports.keep;
         Retention::new(db.clone(), Arc::clone(clock), &settings.retention)
             .remove("sessions", async |tx: &mut Tx<'_>, now, most| {
                 sessions::remove_expired(tx, now, most).await
@@ -230,10 +239,21 @@ impl Parts {
             .remove("idempotency_keys", async |tx: &mut Tx<'_>, now, most| {
                 idempotency::remove_expired(tx, now, most).await
             })
+            .remove("import_chunks", async |tx: &mut Tx<'_>, now, most| {
+                imports::store::remove_chunks(tx, imports::abandoned(now), most).await
+            })
+            .remove("import_rejections", async move |tx: &mut Tx<'_>, now, most| {
+                imports::store::remove_rejections(tx, now.before(keep), most).await
+            })
+            .remove("imports", async move |tx: &mut Tx<'_>, now, most| {
+                let over = (now.before(keep), imports::abandoned(now));
+                imports::store::remove(tx, over, most).await
+            })
     }
 
-    /// Ends what the parts still do: removing and hashing first, the database last.
-    async fn stop(self, sweeper: Sweeper) {
+    /// Ends what the parts still do: importing, removing and hashing first, the database last.
+    async fn stop(self, sweeper: Sweeper, worker: Worker) {
+        worker.stop().await;
         sweeper.stop().await;
         let AppState { db, hasher, .. } = self.state;
         // Joining threads blocks, if only for one hash.

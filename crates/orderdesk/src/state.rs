@@ -8,6 +8,7 @@ use palisade::crypto::{Hasher, Pseudonyms};
 use palisade::db::Db;
 use palisade::http::FromRef;
 use palisade::idempotency::Idempotency;
+use tokio::sync::Notify;
 
 use crate::paging::Cursors;
 
@@ -30,6 +31,25 @@ pub struct AppState {
     pub idempotency: Idempotency,
     /// What makes and reads the cursors of lists.
     pub cursors: Cursors,
+    /// What is rung when there is work for the background.
+    pub bell: Bell,
+}
+
+/// Wakes what works in the background of this process; a clone is the same one. Who does not hear
+/// it looks from time to time.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Says that there is work.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is rung, or was since the last time.
+    pub async fn heard(&self) {
+        self.0.notified().await;
+    }
 }
 
 impl FromRef<AppState> for Auth {

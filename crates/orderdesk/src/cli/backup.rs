@@ -1,12 +1,11 @@
 //! `orderdesk backup`, `verify-backup` and `restore`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,6 +15,7 @@ use palisade::db::backup::{self, BackupError, Existing, Progress, Restore, Verif
 use palisade::db::{DbError, Tx};
 
 use super::commands::{block_on, settings};
+use super::progress::{Shown, asked_to_end};
 use super::{ConfigFile, print};
 use crate::secrets::ServiceSecrets;
 use crate::service::SCHEMAS;
@@ -156,7 +156,7 @@ fn watched<T: Send + 'static>(
     let outcome = block_on(async move {
         let mut working = tokio::task::spawn_blocking(move || {
             let outcome = work(&mut |progress| {
-                shown.show(progress);
+                shown.show(|| line(progress));
                 match seen.load(Ordering::Relaxed) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
@@ -178,52 +178,12 @@ fn watched<T: Send + 'static>(
     })
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (interrupt, end) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut end)) = (interrupt, end) else {
-        // Then a signal ends the process, and the next run cleans up.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = end.recv() => {}
-    }
-}
-
-/// A line on standard error that is written over, where a person looks.
-struct Shown {
-    is_wanted: bool,
-    last: Option<Instant>,
-}
-
-impl Shown {
-    /// Between two writings of the line.
-    const PAUSE: Duration = Duration::from_millis(200);
-
-    fn new() -> Self {
-        Self { is_wanted: io::stderr().is_terminal(), last: None }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        if !self.is_wanted || self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
-            return;
+fn line(progress: Progress) -> String {
+    match progress {
+        Progress::Copying { done, total } => {
+            let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+            format!("copied {percent} % of {} MiB", total >> 20)
         }
-        self.last = Some(Instant::now());
-        let line = match progress {
-            Progress::Copying { done, total } => {
-                let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-                format!("copied {percent} % of {} MiB", total >> 20)
-            }
-            Progress::Judging => "reading it again".to_owned(),
-        };
-        write!(io::stderr().lock(), "\r\x1b[K{line}").ok();
-    }
-
-    fn clear(&self) {
-        if self.last.is_some() {
-            write!(io::stderr().lock(), "\r\x1b[K").ok();
-        }
+        Progress::Judging => "reading it again".to_owned(),
     }
 }

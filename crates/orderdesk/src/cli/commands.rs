@@ -46,7 +46,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-async fn open(settings: &Settings, environment: &Environment) -> anyhow::Result<Db> {
+pub(super) async fn open(settings: &Settings, environment: &Environment) -> anyhow::Result<Db> {
     let url = ServiceSecrets::database_url(environment)?;
     let open = settings.database.open_settings(Purpose::Command);
     Db::open(&url, open).await.context("the database cannot be opened")

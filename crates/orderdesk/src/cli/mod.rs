@@ -7,7 +7,11 @@ mod backup;
 mod check;
 mod commands;
 mod dev;
+mod export;
+mod import;
+mod output;
 mod password;
+mod progress;
 mod serve;
 
 use std::io::{self, Write};
@@ -57,6 +61,13 @@ enum Command {
     ///
     /// It is judged first, and every session in it is ended. A database that is there is kept.
     Restore(backup::RestoreArguments),
+    /// Take a CSV file of orders on, and work it off: exit status 1 if a row was rejected
+    ///
+    /// The file lies in the database before anything is made of it, so a running service, or the
+    /// next one, goes on with it if this command is ended. The same file twice makes nothing twice.
+    Import(import::ImportArguments),
+    /// Write all orders as a CSV file, a row for each line of an order
+    Export(export::ExportArguments),
     /// Show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -195,6 +206,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(arguments) => backup::take(&arguments)?,
         Command::VerifyBackup(arguments) => return backup::verify(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments)?,
+        Command::Import(arguments) => return import::import(&arguments),
+        Command::Export(arguments) => export::export(&arguments)?,
         Command::Config(ConfigCommand::Show(config)) => {
             commands::show_config(config.config.as_deref())?;
         }

@@ -11,6 +11,7 @@
 
 pub mod actions;
 mod currency;
+pub mod export;
 mod lines;
 mod money;
 mod order;

@@ -3,8 +3,8 @@
 use palisade::auth::{self, Caller};
 use palisade::clock::Timestamp;
 use palisade::http::{
-    Api, Body, Created, IfMatch, Json, Kind, OptionalBody, Page, PathId, Problem, Query, Route,
-    State, Versioned,
+    Api, Body, Created, CsvFile, IfMatch, Json, Kind, OptionalBody, Page, PathId, Problem, Query,
+    Route, State, Versioned,
 };
 use palisade::idempotency::{Answered, Idempotent, Once};
 use palisade::input::{FromText, Invalid, Schema};
@@ -15,7 +15,7 @@ use super::actions::{self, Customer, Orders, PlaceError, Step, StepError};
 use super::store::{Entry, Filter};
 use super::{
     AnyOrder, CancelOrder, EventView, New, Order, OrderId, OrderView, PayOrder, PlaceOrder,
-    Placement, Reference, ShipOrder, Status,
+    Placement, Reference, Scope, ShipOrder, Status, export,
 };
 use crate::accounts::OPERATOR;
 use crate::paging::{Cursor, Cursors, Limit};
@@ -95,6 +95,13 @@ pub fn routes() -> Api<AppState> {
                 .tagged("orders")
                 .policy(auth::caller(owner_or_operator, "orders:read"))
                 .handle(list),
+        )
+        .route(
+            Route::get("/orders/export", "exportOrders")
+                .about("Returns all orders as a CSV file, oldest first, a row for each line.")
+                .tagged("orders")
+                .policy(auth::role(&OPERATOR, "orders:read"))
+                .handle(export),
         )
         .route(
             Route::get("/orders/{id}", "readOrder")
@@ -187,6 +194,16 @@ async fn list(
     let page = list.page(found, limit, |order| order.facts().id);
     let items = page.items.iter().map(OrderView::from).collect();
     Ok(Json(Page { items, next_cursor: page.next_cursor }))
+}
+
+async fn export(State(orders): State<Orders>, caller: Caller) -> Result<CsvFile, Problem> {
+    let scope = Scope::of(&caller).ok_or_else(Problem::forbidden)?;
+    let db = orders.db;
+    CsvFile::of_pages("orders.csv", export::HEADER, export::begin(), move |after| {
+        let db = db.clone();
+        async move { Ok(export::page(&db, scope, after).await?) }
+    })
+    .await
 }
 
 async fn show(

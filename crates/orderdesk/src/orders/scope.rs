@@ -18,6 +18,11 @@ impl Scope {
         caller.account().map(|account| Self(Some(account)))
     }
 
+    /// Returns all orders: for who holds the database itself, such as a command on its machine.
+    pub(crate) fn everybody() -> Self {
+        Self(None)
+    }
+
     /// Returns the account that orders must belong to; `None` for all.
     pub(super) fn owner(self) -> Option<AccountId> {
         self.0

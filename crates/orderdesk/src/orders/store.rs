@@ -173,13 +173,20 @@ async fn record(
 }
 
 /// The columns of an order and one of its lines.
+macro_rules! columns {
+    () => {
+        "SELECT o.id, o.customer, o.previous_status, o.status, o.currency, o.reference,
+                o.payment_reference, o.paid_at, o.tracking, o.cancel_reason, o.created_at,
+                o.updated_at, o.version, l.sku, l.quantity, l.unit_price"
+    };
+}
+
+/// Orders with their lines, newest first.
 macro_rules! orders_with_lines {
     ($from:expr) => {
         concat!(
-            "SELECT o.id, o.customer, o.previous_status, o.status, o.currency, o.reference,
-                    o.payment_reference, o.paid_at, o.tracking, o.cancel_reason, o.created_at,
-                    o.updated_at, o.version, l.sku, l.quantity, l.unit_price
-             FROM ",
+            columns!(),
+            " FROM ",
             $from,
             " AS o JOIN order_lines AS l ON l.order_id = o.id
              ORDER BY o.id DESC, l.position"
@@ -276,6 +283,38 @@ pub async fn list(
         )
         .await?;
     gather(rows)
+}
+
+/// Returns up to `limit` orders behind `after`, oldest first, each with its customer's username.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn export(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    after: OrderId,
+    limit: NonZeroU32,
+) -> Result<Vec<(String, AnyOrder)>, DbError> {
+    let sql = concat!(
+        columns!(),
+        ", a.username FROM (SELECT * FROM orders WHERE id > $1 AND ($2 IS NULL OR customer = $2)
+                            ORDER BY id LIMIT $3) AS o
+           JOIN accounts AS a ON a.id = o.customer
+           JOIN order_lines AS l ON l.order_id = o.id
+          ORDER BY o.id, l.position"
+    );
+    let mut names = Vec::new();
+    let rows = tx
+        .query(sql, args![after, scope.owner(), limit.get()], |row| {
+            let stored = read(row)?;
+            if names.last().is_none_or(|(id, _)| *id != stored.id) {
+                names.push((stored.id, row.get("username")?));
+            }
+            Ok(stored)
+        })
+        .await?;
+    Ok(names.into_iter().map(|(_, name)| name).zip(gather(rows)?).collect())
 }
 
 /// Returns the history of the order `id`, oldest first; empty if it is not in `scope`.

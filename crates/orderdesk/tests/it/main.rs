@@ -28,6 +28,7 @@ mod edge_limits;
 mod edge_proxies;
 mod exposition;
 mod idempotency;
+mod imports;
 mod leaks;
 mod leaks_crash;
 mod leaks_drive;

@@ -77,7 +77,7 @@ async fn every_operation_says_how_it_refuses() {
             }
         }
     }
-    assert!(names.len() >= 17, "{names:?}");
+    assert!(names.len() >= 21, "{names:?}");
 }
 
 #[tokio::test]
@@ -131,7 +131,8 @@ async fn every_text_number_and_list_in_the_document_is_bounded() {
                 _ => true,
             }),
         };
-        if !is_bounded {
+        // A file has as many bytes as its route takes, and one that is read has no end of its own.
+        if !is_bounded && !place.ends_with("/content/text/csv") {
             unbounded.push(place.to_owned());
         }
     });
@@ -146,6 +147,10 @@ async fn every_body_in_the_document_refuses_unknown_members_and_has_an_example()
 
     for (name, operation) in operations(&document) {
         let Some(body) = operation.get("requestBody") else { continue };
+        if let Some(file) = body["content"].get("text/csv") {
+            assert!(file["examples"]["typical"]["value"].is_string(), "{name}");
+            continue;
+        }
         let media = &body["content"]["application/json"];
         assert!(media["examples"]["typical"]["value"].is_object(), "{name}");
         let reference = text(&media["schema"], "$ref");

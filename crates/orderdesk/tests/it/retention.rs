@@ -29,9 +29,9 @@ async fn expired_sessions_are_removed_and_open_ones_and_orders_stay() {
     assert!(!metrics.contains(unset), "{metrics}");
 }
 
-/// Sessions and kept answers are registered; whatever is added has to be thought of here.
+/// Sessions, kept answers and imports are registered; whatever is added has to be thought of here.
 #[tokio::test]
-async fn nothing_but_sessions_and_kept_answers_is_ever_removed() {
+async fn nothing_but_sessions_kept_answers_and_imports_is_ever_removed() {
     let app = TestService::start().await;
 
     let metrics = app.admin().get("/metrics").send().await.text();
@@ -41,6 +41,9 @@ async fn nothing_but_sessions_and_kept_answers_is_ever_removed() {
         removed.collect::<Vec<_>>(),
         [
             "palisade_retention_removed_total{rows=\"idempotency_keys\"} 0",
+            "palisade_retention_removed_total{rows=\"import_chunks\"} 0",
+            "palisade_retention_removed_total{rows=\"import_rejections\"} 0",
+            "palisade_retention_removed_total{rows=\"imports\"} 0",
             "palisade_retention_removed_total{rows=\"sessions\"} 0"
         ]
     );

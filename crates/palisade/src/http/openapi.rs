@@ -304,7 +304,8 @@ impl Operation {
 
     fn body_with_example(&self) -> Option<Value> {
         let mut body = self.body.clone()?;
-        let media = body.get_mut("content").and_then(|content| content.get_mut(JSON));
+        let content = body.get_mut("content").and_then(Value::as_object_mut);
+        let media = content.and_then(|content| content.values_mut().next());
         if let (Some(Value::Object(media)), Some(example)) = (media, &self.example) {
             media.insert("examples".into(), json!({"typical": {"value": example}}));
         }

@@ -30,7 +30,7 @@ pub struct CsvFile {
 impl CsvFile {
     /// Makes a file that is offered under `name`, with `header` as its first line.
     ///
-    /// `next` writes a page of rows, of some 100 KiB at most, and says where the page behind it
+    /// `next` writes a page of rows, of a MiB at most, and says where the page behind it
     /// begins: `None` if it was the last. The first page is made at once, so that a failure of it
     /// is answered as such.
     ///

@@ -40,6 +40,8 @@ pub struct CsvRow<'d> {
     pub cells: Result<&'d CsvCells, CsvFault>,
     /// The cells before the fault, or all: what the row is about may be known all the same.
     pub known: &'d CsvCells,
+    /// Where it ends: [`CsvDecoder::position`] of now.
+    pub end: CsvPosition,
 }
 
 /// Reads a table of known columns.
@@ -155,11 +157,12 @@ impl CsvDecoder {
                 None => return Ok(None),
             }
         };
-        self.position = self.reached;
+        let end = self.reached;
+        self.position = end;
         if line.is_too_long {
             let fault = CsvFault::LineTooLong(self.limits.line_bytes);
             self.cells.clear();
-            return Ok(Some(CsvRow { line: number, cells: Err(fault), known: &self.cells }));
+            return Ok(Some(CsvRow { line: number, cells: Err(fault), known: &self.cells, end }));
         }
         let line = self.buffer.get(line.range).unwrap_or_default();
         let read = self.cells.read(line, self.limits.cell_bytes);
@@ -169,7 +172,7 @@ impl CsvDecoder {
             Ok(()) => Err(CsvFault::Columns { expected, found }),
             Err(fault) => Err(fault),
         };
-        Ok(Some(CsvRow { line: number, cells, known: &self.cells }))
+        Ok(Some(CsvRow { line: number, cells, known: &self.cells, end }))
     }
 
     /// Passes the header over; false if not all of it is there.

@@ -1,0 +1,214 @@
+//! Working an import off, transaction by transaction, while its lease lasts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade::clock::{Clock, Timestamp};
+use palisade::crypto::random_bytes;
+use palisade::db::{Db, DbError, Tx};
+use palisade::telemetry::metrics::{Counters, MetricError, Metrics};
+
+use super::apply::apply;
+use super::source::{ATTEMPTS, Batch, Source};
+use super::store::{self, Progressed};
+use super::{ImportId, ImportStatus, Lease};
+
+palisade::settings! {
+    /// Files of orders, which are worked off in the background.
+    pub struct ImportsSection in "imports" {
+        /// Imports that may be open at once, uploads included; a further one is answered 503. Each
+        /// takes up to 64 MiB in the database until it is done.
+        pub open: usize = 20, in 1..=1000;
+        /// How long the outcome of an import is kept, with its rejections.
+        pub keep: Duration = Duration::from_secs(30 * 86_400),
+            in Duration::from_secs(3600)..=Duration::from_secs(3650 * 86_400);
+        /// How long the process that works on an import may give no sign until another goes on
+        /// with it.
+        pub lease: Duration = Duration::from_secs(10),
+            in Duration::from_secs(1)..=Duration::from_secs(600);
+    }
+}
+
+/// How long an upload may rest until it counts as given up.
+const ABANDONED: Duration = Duration::from_secs(3600);
+palisade::label! {
+    /// What became of a row.
+    pub enum RowOutcome in "outcome" {
+        /// It is part of an order now, or was before.
+        Taken = "taken",
+        /// It was rejected.
+        Rejected = "rejected",
+    }
+}
+
+palisade::label! {
+    /// How an import ended.
+    pub enum ImportOutcome in "outcome" {
+        /// With its last row.
+        Done = "done",
+        /// Before.
+        Failed = "failed",
+    }
+}
+
+/// How work on an import ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is over.
+    Over,
+    /// It was asked to stop; the next goes on.
+    Stopped,
+    /// Somebody else has the lease.
+    Lost,
+}
+
+/// What works imports off; a clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Importer {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    lease: Duration,
+    rows: Counters<RowOutcome>,
+    imports: Counters<ImportOutcome>,
+}
+
+/// Why a transaction was undone.
+enum Undone {
+    /// The lease is somebody else's.
+    Lost,
+    /// The database failed.
+    Db(DbError),
+}
+
+impl From<DbError> for Undone {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl Importer {
+    /// Makes one that counts in `metrics`.
+    ///
+    /// # Errors
+    ///
+    /// If the same is counted already.
+    pub fn new(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        settings: &ImportsSection,
+        metrics: &Metrics,
+    ) -> Result<Self, MetricError> {
+        let rows =
+            metrics.counters("orderdesk_import_rows_total", "Rows of imports, by outcome.", &[])?;
+        let imports =
+            metrics.counters("orderdesk_imports_total", "Imports that ended, by outcome.", &[])?;
+        Ok(Self { db, clock, lease: settings.lease, rows, imports })
+    }
+
+    /// Takes the lease of the import that waits longest, or of `only`, if it is to be had.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn claim(&self, only: Option<ImportId>) -> Result<Option<Lease>, DbError> {
+        let token: String = random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = self.clock.now();
+        let span = (now, now.after(self.lease));
+        self.db
+            .write(async move |tx: &mut Tx<'_>| {
+                store::claim(tx, only, (&token, ATTEMPTS), span).await
+            })
+            .await
+    }
+
+    /// Works an import off, until it is over, the lease is lost, or `is_stopped` says so.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers; the lease is still held then.
+    pub async fn work(
+        &self,
+        lease: Lease,
+        is_stopped: impl Fn() -> bool,
+    ) -> Result<Ended, DbError> {
+        let lease = Arc::new(lease);
+        let id = lease.import.id;
+        let mut source = Source::open(self.db.clone(), &lease);
+        loop {
+            let batch = match lease.is_one_too_many {
+                true => source.given_up(),
+                false => source.next_batch().await?,
+            };
+            let status = batch.status;
+            match self.apply(&lease, batch).await {
+                Ok(made) => self.count(&made),
+                Err(Undone::Lost) => return Ok(Ended::Lost),
+                Err(Undone::Db(error)) => return Err(error),
+            }
+            if status != ImportStatus::Running {
+                tracing::info!(import = %id, outcome = %status, "an import ended");
+                self.remove_chunks(&is_stopped).await;
+                return Ok(Ended::Over);
+            }
+            if is_stopped() {
+                self.release(&lease, false).await?;
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    /// Gives the lease back; the attempt counts if it failed.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn release(&self, lease: &Lease, counts: bool) -> Result<(), DbError> {
+        let (lease, now) = (lease.clone(), self.clock.now());
+        self.db
+            .write(async move |tx: &mut Tx<'_>| store::release(tx, &lease, counts, now).await)
+            .await
+    }
+
+    async fn apply(&self, lease: &Arc<Lease>, batch: Batch) -> Result<Progressed, Undone> {
+        let (lease, now) = (Arc::clone(lease), self.clock.now());
+        let span = (now, now.after(self.lease));
+        self.db
+            .write(async move |tx: &mut Tx<'_>| -> Result<Progressed, Undone> {
+                let made = apply(tx, &lease, &batch, now).await?;
+                match store::progress(tx, &lease, &made, span).await? {
+                    true => Ok(made),
+                    false => Err(Undone::Lost),
+                }
+            })
+            .await
+    }
+
+    fn count(&self, made: &Progressed) {
+        self.rows.add(RowOutcome::Rejected, made.rows_rejected);
+        self.rows.add(RowOutcome::Taken, made.rows_read.saturating_sub(made.rows_rejected));
+        match made.status {
+            ImportStatus::Done => self.imports.add(ImportOutcome::Done, 1),
+            ImportStatus::Failed => self.imports.add(ImportOutcome::Failed, 1),
+            ImportStatus::Queued | ImportStatus::Running => {}
+        }
+    }
+
+    /// Removes files that nobody needs any more; what fails here is done by the retention later.
+    async fn remove_chunks(&self, is_stopped: &impl Fn() -> bool) {
+        const MOST: i64 = 16;
+        while !is_stopped() {
+            let abandoned = self.clock.now().before(ABANDONED);
+            let removed = self.db.write(async move |tx: &mut Tx<'_>| {
+                store::remove_chunks(tx, abandoned, MOST).await
+            });
+            if removed.await.map_or(true, |removed| removed == 0) {
+                return;
+            }
+        }
+    }
+}
+
+/// When an upload that rests since then counts as given up at `now`.
+pub(crate) fn abandoned(now: Timestamp) -> Timestamp {
+    now.before(ABANDONED)
+}
