@@ -1,13 +1,15 @@
 //! Orders that come as a CSV file: each row taken or named, once, whatever happens meanwhile.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use palisade_testing::Reply;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Caller, Setup, TestService, text};
+use crate::support::{Caller, PASSWORD, Setup, TestService, text};
 use crate::support_orders::assert_problem;
 
 const HEADER: &str = "reference,customer,currency,sku,quantity,unit_price\n";
@@ -354,4 +356,78 @@ async fn rejected(caller: &Caller, id: &str) -> String {
 async fn references(caller: &Caller) -> Vec<String> {
     let (orders, _) = caller.page("/orders").await;
     orders.iter().map(|order| text(order, "reference").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_command_imports_tells_what_it_rejects_and_exports_what_is_there() {
+    let folder = Setup::default().folder();
+    folder.command(["migrate"]).run().await.assert_code(0);
+    folder.user_add("ada", "customer").input(PASSWORD).run().await.assert_code(0);
+    let path = |name: &str| folder.path().join(name);
+    let rows = "a,ada,EUR,A,1,1.00\nb,ada,EUR,A,0,1.00\nb,ada,EUR,A,1,1.00\n";
+    fs::write(path("orders-in.csv"), format!("{HEADER}{rows}")).unwrap();
+
+    let imported = folder.command(["import", "orders-in.csv"]).run().await;
+    let again =
+        folder.command(["import", "-"]).input(format!("{HEADER}a,ada,EUR,A,1,1.00\n")).run().await;
+    let listed = ["import", "orders-in.csv", "--rejections", "no.csv"];
+    let listed = folder.command(listed).run().await;
+    let exported = folder.command(["export"]).run().await;
+    let to_a_file = folder.command(["export", "out.csv"]).run().await;
+    let over_it = folder.command(["export", "out.csv"]).run().await;
+
+    imported.assert_code(1);
+    assert_eq!(imported.stdout, "3 rows read, 2 rejected, 1 orders created\n");
+    assert!(imported.stderr.starts_with("line 3: quantity: "), "{}", imported.stderr);
+    assert!(imported.stderr.contains("\nline 4: The reference is rejected"), "{}", imported.stderr);
+    assert_eq!(again.assert_code(0).stdout, "1 rows read, 0 rejected, 0 orders created\n");
+    listed.assert_code(1);
+    let rejected = fs::read_to_string(path("no.csv")).unwrap();
+    assert!(rejected.starts_with("line,code,detail\r\n3,range,"), "{rejected}");
+    assert_eq!(exported.assert_code(0).stdout.lines().count(), 2);
+    to_a_file.assert_code(0);
+    assert_eq!(fs::read_to_string(path("out.csv")).unwrap(), exported.stdout);
+    let mode = fs::metadata(path("out.csv")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(over_it.assert_code(1).stderr.contains("--force"), "{}", over_it.stderr);
+    folder.command(["export", "out.csv", "--force"]).run().await.assert_code(0);
+    assert!(!path("out.csv.unfinished").exists());
+}
+
+#[tokio::test]
+async fn what_the_command_cannot_do_it_says_and_leaves_nothing() {
+    let folder = Setup::default().folder();
+    folder.command(["migrate"]).run().await.assert_code(0);
+    fs::write(folder.path().join("wrong.csv"), "a;b\n").unwrap();
+    fs::create_dir(folder.path().join("out")).unwrap();
+
+    for (arguments, told) in [
+        (vec!["import", "missing.csv"], "missing.csv"),
+        (vec!["import", "wrong.csv"], "the first line must be"),
+        (vec!["import", "."], "cannot be read"),
+        (vec!["import", "wrong.csv", "--rejections", "out"], "no plain file"),
+        (vec!["export", "out"], "no plain file"),
+        (vec!["export", "nowhere/out.csv"], "nowhere/out.csv"),
+    ] {
+        let refused = folder.command(arguments.iter().copied()).run().await;
+        assert!(refused.assert_code(1).stderr.contains(told), "{arguments:?}: {}", refused.stderr);
+        assert_eq!(refused.stdout, "", "{arguments:?}");
+    }
+    folder.command(["import"]).run().await.assert_code(2);
+}
+
+#[tokio::test]
+async fn the_command_works_beside_a_service_whoever_takes_the_file() {
+    let app = TestService::start().await;
+    app.customer("ada").await;
+    let rows = (0..500).fold(HEADER.to_owned(), |mut rows, number| {
+        writeln!(rows, "o-{number},ada,EUR,A,1,1.00").unwrap();
+        rows
+    });
+    fs::write(app.folder.path().join("orders.csv"), rows).unwrap();
+
+    let imported = app.folder.command(["import", "orders.csv"]).run().await;
+
+    assert_eq!(imported.assert_code(0).stdout, "500 rows read, 0 rejected, 500 orders created\n");
+    assert_eq!(app.folder.number("SELECT count(*) FROM orders"), 500);
 }
