@@ -6,6 +6,7 @@
 mod edge;
 mod figures;
 mod footprint;
+mod import;
 mod machine;
 mod orderdesk;
 mod redact;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["edge"] => edge::measure().map(|report| say(report.to_text())),
         [edge::SERVER, variant, options @ ..] => edge::serve(variant, options),
         ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
+        ["import"] => import::measure().map(|report| say(report.to_text())),
         ["redact"] => redact::measure().map(|report| say(report.to_text())),
         ["all"] => all().map(|reports| say(to_text(&reports))),
         ["all", "--markdown"] => {
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
 
 /// Runs every scenario, one after the other so that none disturbs another.
 fn all() -> anyhow::Result<Vec<Report>> {
-    Ok(vec![edge::measure()?, footprint::measure()?, redact::measure()?])
+    Ok(vec![edge::measure()?, footprint::measure()?, redact::measure()?, import::measure()?])
 }
 
 fn to_text(reports: &[Report]) -> String {
@@ -74,6 +76,7 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
   edge        the guard against bare axum and against the usual tower-http stack; asks for the
               Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
+  import      a million rows of orders from a CSV file and to one; the decoder beside the csv crate
   redact      taking secrets out of a line of the access log, in the log's writer
   all         every scenario in turn; with --markdown writes bench/RESULTS.md
 

@@ -59,7 +59,11 @@ pub(crate) fn serve_dev(binary: &Path, folder: &Path) -> Program {
         .dir(folder)
 }
 
-async fn secret(binary: &Path) -> anyhow::Result<String> {
+/// Has the program make a secret.
+///
+/// # Errors
+/// When it does not.
+pub(crate) async fn secret(binary: &Path) -> anyhow::Result<String> {
     let finished = Service::builder(binary).args(["secret", "new"]).try_run().await?;
     if !finished.status.success() {
         bail!("`orderdesk secret new` failed: {}", finished.stderr);

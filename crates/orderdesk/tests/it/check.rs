@@ -130,6 +130,11 @@ const NEGLECT: &[Neglect] = &[
         let settings = File::options().write(true).open(site.path("orderdesk.toml")).unwrap();
         settings.set_modified(UNIX_EPOCH + since).unwrap();
     }),
+    (&["PAL306"], |site| {
+        std::fs::copy(site.path("tls/chain.pem"), site.path("data/cert.pem")).unwrap();
+        let moved = format!("{:?}", site.path("data/cert.pem"));
+        site.set("tls.certificate", moved.trim_matches('"'));
+    }),
 ];
 
 /// What is said of every deployment whose sign-up is open.

@@ -290,6 +290,14 @@ async fn each_fault_of_the_database_is_its_own_finding() {
             &["PAL412"],
         ),
         (
+            "a journal that somebody else may write",
+            |site| {
+                fs::write(site.path("data/orderdesk.db-journal"), "").unwrap();
+                site.close("data/orderdesk.db-journal", 0o666);
+            },
+            &["PAL305"],
+        ),
+        (
             "a folder in the place of its lock",
             |site| {
                 fs::create_dir(site.path("data/orderdesk.db.lock")).unwrap();

@@ -684,3 +684,14 @@ async fn a_secret_behind_a_faulty_source_of_it_is_shown_by_no_mistake() {
         assert!(said.contains("unknown section") && !said.contains(key), "{command:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn what_is_refused_beside_another_setting_is_not_shown_as_in_force() {
+    let setup = Setup::default().setting("sessions.idle", "2h").setting("sessions.absolute", "1h");
+
+    let shown = setup.folder().command(["config", "show"]).run().await;
+
+    assert!(shown.assert_code(1).stderr.contains("sessions.idle"), "{}", shown.stderr);
+    assert!(!shown.stdout.contains("sessions.idle = "), "{}", shown.stdout);
+    assert!(shown.stdout.contains("log.level = "), "{}", shown.stdout);
+}

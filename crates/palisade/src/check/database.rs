@@ -107,8 +107,8 @@ crate::rules! {
     NOT_WRITABLE = "PAL414", Error, Database {
         title: "This user may not write to a file of the database.",
         why: "Nothing can be stored, so the service does not start.",
-        mend: "`chown` it to the service's user and `chmod 600` it. `-wal`, `-shm` and `.lock` \
-               belong to the file whose name they follow.",
+        mend: "`chown` it to the service's user and `chmod 600` it. `-wal`, `-shm`, `-journal` \
+               and `.lock` belong to the file whose name they follow.",
     }
     /// A server is not asked.
     SERVER = "PAL450", Note, Database {

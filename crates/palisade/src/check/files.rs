@@ -45,6 +45,13 @@ crate::rules! {
               service believes.",
         mend: "`chown` it to the service's user, and `chmod 600` it.",
     }
+    /// What is only read can be written.
+    READ_WHERE_WRITTEN = "PAL306", Warning, Files {
+        title: "A file that the service only reads lies in the folder of its database.",
+        why: "The service may write whatever is in that folder, locked down or not: who takes it over \
+              could change the settings, secrets or key that the next start believes.",
+        mend: "Move it to a folder of its own, which the service's user cannot write to.",
+    }
 }
 
 /// What a service reads and keeps.
@@ -71,6 +78,9 @@ pub fn files(paths: &Paths<'_>) -> Vec<Finding> {
     let settings = paths.settings.and_then(Holder::of);
     findings.extend(settings.and_then(|file| judge_settings(&file, user)));
     findings.extend(paths.database.into_iter().flat_map(|path| judge_database(path, user)));
+    let read = paths.settings.into_iter().chain(paths.certificate);
+    let read = read.chain(paths.secrets.iter().map(PathBuf::as_path));
+    findings.extend(judge_neighbours(read, paths.database));
     let trusted = paths.settings.into_iter().chain(paths.certificate).chain(paths.database);
     let trusted = trusted.chain(paths.secrets.iter().map(PathBuf::as_path));
     let mut told = BTreeSet::new();
@@ -84,6 +94,19 @@ pub fn files(paths: &Paths<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Finds what lies where the database does, links resolved.
+fn judge_neighbours<'a>(
+    read: impl Iterator<Item = &'a Path>,
+    database: Option<&Path>,
+) -> Vec<Finding> {
+    let folder_of = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
+    let data = database.and_then(Path::parent).and_then(|folder| folder.canonicalize().ok());
+    let Some(data) = data else { return Vec::new() };
+    let is_inside = |path: &&Path| folder_of(path).is_some_and(|folder| folder.starts_with(&data));
+    let found = read.filter(is_inside).collect::<BTreeSet<_>>().into_iter();
+    found.map(|path| Finding::new(&READ_WHERE_WRITTEN, path.display())).collect()
 }
 
 fn judge_settings(file: &Holder, user: Option<u32>) -> Option<Finding> {

@@ -43,12 +43,26 @@ pub fn survey<S>(
     wrong: Vec<Mistake>,
 ) -> (String, Result<(), Mistakes>) {
     let settings = loaded.as_ref().map_or_else(Mistakes::right, Loaded::shown);
-    let mut out: String = settings.iter().map(line).collect();
+    let refused = loaded.as_ref().err().map(Mistakes::to_string).unwrap_or_default();
+    // What is right by itself may be refused beside another setting, by its name.
+    let is_refused = |shown: &&Shown| names(&refused, &format!("{}.{}", shown.section, shown.key));
+    let settings = settings.iter().filter(|shown| !is_refused(shown));
+    let mut out: String = settings.map(line).collect();
     for (name, origin) in found {
         out.push_str(&format!("{name} = [redacted]   # from {origin}\n"));
     }
     let secrets = Mistakes::gathered(wrong).map_or(Ok(()), Err);
     (out, Mistakes::of_both(loaded, secrets).map(drop))
+}
+
+/// Tells whether `text` has `name` as a whole word.
+fn names(text: &str, name: &str) -> bool {
+    let is_of_name = |symbol: char| symbol.is_ascii_alphanumeric() || "_.".contains(symbol);
+    text.match_indices(name).any(|(place, _)| {
+        let (before, after) = text.split_at_checked(place).unwrap_or_default();
+        let after = after.strip_prefix(name).unwrap_or_default();
+        !before.ends_with(is_of_name) && !after.starts_with(is_of_name)
+    })
 }
 
 fn line(Shown { section, key, value, origin }: &Shown) -> String {

@@ -204,12 +204,16 @@ fn demand_writable(url: &DatabaseUrl) -> Result<(), DbError> {
         let named = format!("{} {fault}", file.display());
         return Err(DbError::open(what, std::io::Error::other(named)));
     }
+    if let Some(file) = url.foreign().into_iter().next() {
+        let what = "one of its files belongs to another user, or anybody may write to it";
+        return Err(DbError::open(what, std::io::Error::other(file.display().to_string())));
+    }
     for file in url.files() {
         match access(&file, Access::WRITE_OK) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => {
                 let what = "this user may not write to its file, or to one beside it that has the \
-                            same name and -wal, -shm or .lock behind it";
+                            same name and -wal, -shm, -journal or .lock behind it";
                 return Err(DbError::open(what, error));
             }
         }

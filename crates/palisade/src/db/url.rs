@@ -1,11 +1,17 @@
 //! Where the database is, as the settings say it.
 
 use std::fmt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
 
 use super::postgres::Address;
 use crate::crypto::SYSTEM_AUTHORITIES;
 use crate::process::Needs;
+
+/// The right of everybody to write.
+const OTHERS_WRITE: u32 = 0o002;
 
 /// The address of a database.
 ///
@@ -143,6 +149,22 @@ impl DatabaseUrl {
         self.files().filter_map(|file| what(&file).map(|what| (file, what))).collect()
     }
 
+    /// Returns those of the files that SQLite would believe and somebody else could have written:
+    /// they belong to another user, or anybody may write to them. What lies in a folder may belong
+    /// to whom the folder belongs to: root runs commands on the databases of others.
+    pub(crate) fn foreign(&self) -> Vec<PathBuf> {
+        let Some(folder) = self.folder().and_then(|folder| folder.metadata().ok()) else {
+            return Vec::new();
+        };
+        let trusted = [folder.uid(), geteuid().as_raw()];
+        let is_foreign = |file: &PathBuf| {
+            file.metadata().is_ok_and(|file| {
+                !trusted.contains(&file.uid()) || file.permissions().mode() & OTHERS_WRITE != 0
+            })
+        };
+        self.files().filter(is_foreign).collect()
+    }
+
     /// Returns what using the database takes once the process is locked down.
     pub fn needs(&self) -> Needs {
         let server = match &self.place {
@@ -175,8 +197,8 @@ impl DatabaseUrl {
 }
 
 /// Returns a database's file, and what SQLite and the service keep beside it.
-pub(crate) fn files_of(database: &Path) -> [PathBuf; 4] {
-    ["", "-wal", "-shm", ".lock"].map(|ending| {
+pub(crate) fn files_of(database: &Path) -> [PathBuf; 5] {
+    ["", "-wal", "-shm", "-journal", ".lock"].map(|ending| {
         let mut name = database.as_os_str().to_owned();
         name.push(ending);
         PathBuf::from(name)

@@ -44,6 +44,7 @@ PAL302 warning
 PAL303 error
 PAL304 warning
 PAL305 error
+PAL306 warning
 PAL401 error
 PAL402 error
 PAL403 error

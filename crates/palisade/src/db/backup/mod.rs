@@ -86,8 +86,6 @@ fn folder_of(file: &Path) -> &Path {
 
 /// Returns what SQLite may keep beside a file.
 fn beside(file: &Path) -> [PathBuf; 3] {
-    let [_, log, memory, _] = files_of(file);
-    let mut journal = file.as_os_str().to_owned();
-    journal.push("-journal");
-    [log, memory, PathBuf::from(journal)]
+    let [_, log, memory, journal, _] = files_of(file);
+    [log, memory, journal]
 }

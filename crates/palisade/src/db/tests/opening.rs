@@ -45,6 +45,21 @@ async fn a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_file_that_anybody_may_write_is_not_believed() {
+    for name in ["test.db", "test.db-wal", "test.db-shm", "test.db-journal", "test.db.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let planted = folder.path().join(name);
+        File::create(&planted).unwrap();
+        std::fs::set_permissions(&planted, std::fs::Permissions::from_mode(0o606)).unwrap();
+
+        let error = Db::open(&url_in(&folder), DbSettings::new(Purpose::Serve)).await.unwrap_err();
+
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.to_string().contains("anybody may write") && why.ends_with(name), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_folder_is_said_so() {
     let url = DatabaseUrl::parse("sqlite:///no/such/folder/test.db").unwrap();
 

@@ -1,27 +1,30 @@
 //! The cells of one line.
 
+use std::ops::Range;
+
+use memchr::memchr_iter;
+
 use super::fault::CsvFault;
 
 /// The cells of a row: as many as the header has, each UTF-8 without control characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CsvCells {
-    /// All of them, one behind the other.
+    /// What they are pieces of.
     text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
+    /// Where each begins and ends.
+    places: Vec<Range<usize>>,
 }
 
 impl CsvCells {
     /// Returns the cell in a column, which is counted from 0; an empty text where there is none.
     pub fn get(&self, column: usize) -> &str {
-        let before = column.checked_sub(1).and_then(|before| self.ends.get(before));
-        let range = self.ends.get(column).map(|end| before.copied().unwrap_or(0)..*end);
-        range.and_then(|range| self.text.get(range)).unwrap_or_default()
+        let place = self.places.get(column).cloned();
+        place.and_then(|place| self.text.get(place)).unwrap_or_default()
     }
 
     /// Returns how many there are.
     pub fn count(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     /// Returns all, from the left.
@@ -34,13 +37,14 @@ impl CsvCells {
     pub(super) fn read(&mut self, line: &[u8], most: usize) -> Result<(), CsvFault> {
         self.clear();
         match std::str::from_utf8(line) {
+            Ok(line) if is_plain(line) => self.take(line, most),
             Ok(line) => self.split(line, most),
             Err(error) => {
                 let valid = line.get(..error.valid_up_to()).unwrap_or_default();
                 let valid = std::str::from_utf8(valid).unwrap_or_default();
                 // What follows may belong to the last cell.
                 self.split(valid, most).ok();
-                self.ends.pop();
+                self.places.pop();
                 Err(CsvFault::NotUtf8)
             }
         }
@@ -48,13 +52,27 @@ impl CsvCells {
 
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.ends.clear();
+        self.places.clear();
+    }
+
+    /// Takes the cells of a line that is cut at its commas and nowhere else: as most are.
+    fn take(&mut self, line: &str, most: usize) -> Result<(), CsvFault> {
+        self.text.push_str(line);
+        let mut begin = 0;
+        for end in memchr_iter(b',', line.as_bytes()).chain([line.len()]) {
+            if end - begin > most {
+                return Err(CsvFault::CellTooLong { column: self.places.len() + 1, most });
+            }
+            self.places.push(begin..end);
+            begin = end + 1;
+        }
+        Ok(())
     }
 
     fn split(&mut self, line: &str, most: usize) -> Result<(), CsvFault> {
         let mut rest = Some(line);
         while let Some(cells) = rest {
-            let column = self.ends.len() + 1;
+            let column = self.places.len() + 1;
             let begin = self.text.len();
             rest = match cells.strip_prefix('"') {
                 Some(quoted) => self.quoted(quoted, column)?,
@@ -67,7 +85,7 @@ impl CsvCells {
             if cell.bytes().any(|byte| byte.is_ascii_control()) {
                 return Err(CsvFault::Control { column });
             }
-            self.ends.push(self.text.len());
+            self.places.push(begin..self.text.len());
         }
         Ok(())
     }
@@ -107,4 +125,10 @@ impl CsvCells {
             }
         }
     }
+}
+
+/// Tells whether a line has neither quotation marks nor control characters. It looks at every byte,
+/// so that it looks at many at once.
+fn is_plain(line: &str) -> bool {
+    !line.bytes().fold(false, |found, byte| found | (byte == b'"') | byte.is_ascii_control())
 }

@@ -1,5 +1,7 @@
 //! Reading: pieces of a file in, rows out, and never more in memory than a line and a piece.
 
+use memchr::memchr;
+
 use super::cells::CsvCells;
 use super::fault::{CsvFault, CsvFileError};
 
@@ -207,7 +209,7 @@ impl CsvDecoder {
     fn next_line(&mut self) -> Option<Line> {
         let from = self.searched.max(self.taken);
         let ahead = self.buffer.get(from..).unwrap_or_default();
-        let (end, next) = match ahead.iter().position(|byte| *byte == b'\n') {
+        let (end, next) = match memchr(b'\n', ahead) {
             Some(place) => (from + place, from + place + 1),
             None if self.is_at_its_end() => (self.buffer.len(), self.buffer.len()),
             None => {

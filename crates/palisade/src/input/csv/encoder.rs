@@ -4,7 +4,9 @@
 ///
 /// A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP's
 /// "CSV Injection" says: one whose first visible character is one of `=`, `+`, `-`, `@` and their
-/// full-width forms, and one that begins with a tab or a line break. A reader that is no
+/// full-width forms, and one that begins with a tab or a line break. So does what follows a comma,
+/// semicolon, tab or line break within a cell, where spreadsheets with other settings begin a cell of
+/// their own. A reader that is no
 /// spreadsheet sees the apostrophe, and so does [`CsvDecoder`](super::CsvDecoder), for which every
 /// cell is a text.
 ///
@@ -28,35 +30,45 @@ impl<'t> CsvEncoder<'t> {
 
     /// Adds a row.
     pub fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) {
+        let begin = self.text.len();
         for (column, cell) in cells.into_iter().enumerate() {
             if column > 0 {
                 self.text.push(',');
             }
             self.cell(cell);
         }
+        if self.text.len() == begin {
+            // An empty line is no row.
+            self.text.push_str("\"\"");
+        }
         self.text.push_str("\r\n");
     }
 
     fn cell(&mut self, cell: &str) {
-        let is_run = is_run(cell);
-        if !is_run && !cell.contains([',', '"', '\r', '\n']) {
+        let parts = || cell.split_inclusive(SEPARATORS);
+        if !parts().any(is_run) && !cell.contains([',', '"', '\r', '\n']) {
             return self.text.push_str(cell);
         }
         self.text.push('"');
-        if is_run {
-            self.text.push('\'');
-        }
-        for (index, part) in cell.split('"').enumerate() {
-            if index > 0 {
-                self.text.push_str("\"\"");
+        for part in parts() {
+            if is_run(part) {
+                self.text.push('\'');
             }
-            self.text.push_str(part);
+            for symbol in part.chars() {
+                self.text.push(symbol);
+                if symbol == '"' {
+                    self.text.push('"');
+                }
+            }
         }
         self.text.push('"');
     }
 }
 
-/// Tells whether a spreadsheet may take the cell for more than a text.
+/// Where spreadsheets cut cells, each where its settings say so.
+const SEPARATORS: [char; 5] = [',', ';', '\t', '\r', '\n'];
+
+/// Tells whether a spreadsheet may take what it finds in a cell for more than a text.
 fn is_run(cell: &str) -> bool {
     // Spreadsheets trim what stands before, and some of what cannot be seen.
     let is_passed_over = |symbol: char| {
