@@ -37,9 +37,15 @@ pub(crate) struct Setup {
     is_dev: bool,
     user: Option<u32>,
     has_rates: bool,
+    server: Option<String>,
 }
 
 impl Setup {
+    /// Keeps the data in a database of its own on this PostgreSQL server, whatever others use.
+    pub(crate) fn on_server(self, server: &str) -> Self {
+        Self { server: Some(server.to_owned()), ..self }
+    }
+
     /// Overrides one setting, such as `("accounts.sign_up", "closed")`, by its variable.
     pub(crate) fn setting(self, name: &str, value: &str) -> Self {
         let variable = format!("ORDERDESK__{}", name.replace('.', "__").to_uppercase());
@@ -87,7 +93,11 @@ impl Setup {
         }
         give(folder.path(), self.user);
         let program = self.user.map(|_| reachable_program());
-        let on_a_server = if self.is_dev { None } else { ServerDatabase::new() };
+        let on_a_server = match &self.server {
+            Some(server) => Some(ServerDatabase::on(server)),
+            None if self.is_dev => None,
+            None => ServerDatabase::new(),
+        };
         Folder { folder, setup: self, program, on_a_server }
     }
 }
@@ -105,6 +115,11 @@ impl Folder {
     /// Tells whether the database is a server's: what is about files has nothing to test then.
     pub(crate) fn is_on_a_server(&self) -> bool {
         self.on_a_server.is_some()
+    }
+
+    /// Returns the database on a server.
+    pub(crate) fn server_database(&self) -> &ServerDatabase {
+        self.on_a_server.as_ref().expect("the setup or tests/postgresql.sh names a server")
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -17,19 +17,28 @@ impl ServerDatabase {
         reason = "what the tests are asked is no setting of a service"
     )]
     pub(crate) fn new() -> Option<Self> {
-        let server = std::env::var("ORDERDESK_TEST_POSTGRES").ok()?;
+        std::env::var("ORDERDESK_TEST_POSTGRES").ok().map(|server| Self::on(&server))
+    }
+
+    /// Makes a database on `server`, such as `postgres://postgres@127.0.0.1:5433`.
+    pub(crate) fn on(server: &str) -> Self {
         let name = palisade::crypto::random_bytes::<12>();
         let name = format!("test_{}", data_encoding::HEXLOWER.encode(&name));
-        let database = Self { server, name };
+        let database = Self { server: server.to_owned(), name };
         database.manage(&format!("CREATE DATABASE {}", database.name));
-        Some(database)
+        database
     }
 
     pub(crate) fn url(&self) -> String {
         format!("{}/{}", self.server, self.name)
     }
 
-    fn manage(&self, sql: &str) {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `sql` as the administrator, in another database.
+    pub(crate) fn manage(&self, sql: &str) {
         let done = psql(&format!("{}/postgres", self.server), sql);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }

@@ -39,6 +39,10 @@ pub enum DbError {
     /// A read tried to write.
     #[error("a read tried to write to the database")]
     ReadOnly,
+    /// The server takes no writes at present: it is a standby, or an administrator has set it to
+    /// read only. Reads go on.
+    #[error("the database server takes no writes: it is a standby or set to read only")]
+    WritesRefused,
     /// An earlier failure took the whole transaction with it.
     #[error("the transaction was rolled back by an earlier failure")]
     Aborted,

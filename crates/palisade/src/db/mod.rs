@@ -158,14 +158,15 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let begun = Instant::now();
-        let (request, answer) = work::request(work);
-        let submitted = match &self.inner.engine {
-            Engine::Sqlite { writer, .. } => writer.submit(request),
-            Engine::Postgres { pool, .. } => pool.write(request),
-        };
-        let outcome = match submitted {
-            Ok(()) => answer.await.unwrap_or(Err(DbError::Closed)),
-            Err(error) => Err(error),
+        let outcome = match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => {
+                let (request, answer) = work::request(work);
+                match writer.submit(request) {
+                    Ok(()) => answer.await.unwrap_or(Err(DbError::Closed)),
+                    Err(error) => Err(error),
+                }
+            }
+            Engine::Postgres { pool, .. } => pool.run_write(work).await,
         };
         self.inner.watch.answered(Use::Write, begun, &outcome);
         outcome?
@@ -269,7 +270,7 @@ impl Db {
     ///
     /// [`DbError::Overloaded`] if there is no answer in time, or why there cannot be one.
     pub async fn ping(&self, deadline: Duration) -> Result<(), DbError> {
-        let asked = self.write(async |tx| tx.query_one("SELECT 1", &[], |_| Ok(())).await);
+        let asked = self.write(async |tx: &mut Tx<'_>| tx.demand_writable().await);
         tokio::time::timeout(deadline, asked).await.unwrap_or(Err(DbError::Overloaded))
     }
 

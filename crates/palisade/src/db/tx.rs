@@ -143,6 +143,21 @@ impl<'c> Tx<'c> {
         row.ok_or(DbError::RowCount { found: 0 })
     }
 
+    /// Asks whether a write would be taken: a server may be a standby, or set to read only.
+    pub(super) async fn demand_writable(&mut self) -> Result<(), DbError> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "SELECT 1",
+            Dialect::Postgres => "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'",
+        };
+        if self.query_optional(sql, &[], |_| Ok(())).await?.is_some() {
+            return Ok(());
+        }
+        if let Link::Postgres(session) = self.connection {
+            session.forsake();
+        }
+        Err(DbError::WritesRefused)
+    }
+
     /// Runs one statement of a migration, which cannot be `'static` after it was adapted.
     pub(super) async fn apply(&mut self, statement: &str) -> Result<(), DbError> {
         self.demand_sound()?;

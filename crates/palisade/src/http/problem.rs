@@ -324,6 +324,7 @@ impl From<DbError> for Problem {
             | DbError::TooLong
             | DbError::Closed
             | DbError::Contended
+            | DbError::WritesRefused
             | DbError::Unreachable(_) => Self::overloaded().caused_by(error),
             other => Self::internal(other),
         }

@@ -12,15 +12,18 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::super::error::DbError;
 use super::super::url::DatabaseUrlError;
+use super::driver::Driver;
+use super::fault::Refusal;
 use super::tls::Tls;
 
 /// The port that PostgreSQL listens on.
 const PORT: u16 = 5432;
 
 /// What is asked of every session, beside how long a statement may take. It may wait 10 s for a
-/// lock, and a transaction whose client has gone ends by itself.
+/// lock. Between two statements no time passes here, so a transaction that does nothing for 10 s
+/// has lost its client, and ends by itself before others have waited too long for its locks.
 const OPTIONS: &str = "-c lock_timeout=10s \
-     -c idle_in_transaction_session_timeout=60s -c client_min_messages=error -c TimeZone=UTC";
+     -c idle_in_transaction_session_timeout=10s -c client_min_messages=error -c TimeZone=UTC";
 
 /// The address of a server: `postgres://user:password@host:port/database`.
 #[derive(Clone)]
@@ -105,28 +108,26 @@ impl Address {
     }
 
     /// Connects, and has the connection driven by a task of this thread.
-    pub(super) async fn connect(&self) -> Result<Client, DbError> {
-        let unreachable = |error: tokio_postgres::Error| match error.as_db_error() {
-            // Who may not come in is told so; what was said of others is left out.
-            Some(report) => {
-                let said = format!("{} ({})", report.message(), report.code().code());
-                DbError::unreachable(std::io::Error::other(said))
-            }
-            None => DbError::unreachable(error),
-        };
+    pub(super) async fn connect(&self) -> Result<(Client, Driver), DbError> {
         match &self.security {
             Security::None => {
                 let (client, connection) = self.config.connect(NoTls).await.map_err(unreachable)?;
-                tokio::task::spawn_local(connection);
-                Ok(client)
+                Ok((client, Driver::of(connection)))
             }
             Security::VerifyFull(file) => {
                 let tls = Tls::new(file.as_deref())?;
                 let (client, connection) = self.config.connect(tls).await.map_err(unreachable)?;
-                tokio::task::spawn_local(connection);
-                Ok(client)
+                Ok((client, Driver::of(connection)))
             }
         }
+    }
+}
+
+/// Who may not come in is told so; what was said of others is left out.
+fn unreachable(error: tokio_postgres::Error) -> DbError {
+    match error.as_db_error() {
+        Some(report) => DbError::unreachable(Refusal::from(report)),
+        None => DbError::unreachable(error),
     }
 }
 

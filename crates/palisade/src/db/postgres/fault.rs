@@ -22,7 +22,43 @@ pub(super) enum Remedy {
     Reconnect,
     /// A unique key that is newer than the connection: run it again when its columns are known.
     LearnKeys,
+    /// None, and the connection is not to be used again.
+    Forsake,
 }
+
+/// What became of a commit.
+#[derive(Debug)]
+pub(super) enum Commit {
+    /// It is kept.
+    Done,
+    /// Nothing of it is, for a reason that is over when it is run again.
+    Undone(Remedy),
+    /// Nothing of it is, or with [`DbError::Unknown`] nobody knows.
+    Failed(DbError),
+}
+
+impl Commit {
+    /// Judges what the server, or nobody, answered.
+    pub(super) fn judge(error: Error, keys: &Keys) -> Self {
+        let Some(code) = error.as_db_error().map(|report| report.code().clone()) else {
+            return Self::Failed(DbError::Unknown);
+        };
+        if is_contended(&code) {
+            return Self::Undone(Remedy::Again);
+        }
+        if code.code() == IDLE_FOR_TOO_LONG {
+            return Self::Undone(Remedy::Reconnect);
+        }
+        // The server may have ended the connection after the commit and before it said so.
+        let is_unknown = is_end_of_connection(&code) || code.code() == COMPLETION_UNKNOWN;
+        Self::Failed(if is_unknown { DbError::Unknown } else { sorted(error, keys) })
+    }
+}
+
+/// The server rolled a transaction back that did nothing for a while, and ended the connection.
+const IDLE_FOR_TOO_LONG: &str = "25P03";
+/// What other engines on the same protocol say of a commit of which they do not know.
+const COMPLETION_UNKNOWN: &str = "40003";
 
 /// Returns what can be done about `error`.
 pub(super) fn remedy(error: &Error, keys: &Keys) -> Remedy {
@@ -34,10 +70,10 @@ pub(super) fn remedy(error: &Error, keys: &Keys) -> Remedy {
         return if error.is_closed() || !is_local { Remedy::Reconnect } else { Remedy::None };
     };
     let code = report.code();
-    if [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code) {
+    if is_contended(code) {
         return Remedy::Again;
     }
-    if is_end_of_connection(code) {
+    if is_end_of_connection(code) || code.code() == IDLE_FOR_TOO_LONG {
         return Remedy::Reconnect;
     }
     let is_unknown = |name: &str| !keys.contains_key(name);
@@ -48,6 +84,15 @@ pub(super) fn remedy(error: &Error, keys: &Keys) -> Remedy {
     let is_stale =
         *code == SqlState::FEATURE_NOT_SUPPORTED && report.message().contains("cached plan");
     if is_stale { Remedy::Reconnect } else { Remedy::None }
+}
+
+fn is_contended(code: &SqlState) -> bool {
+    [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+}
+
+/// Tells whether the server takes no writes: it is a standby, or set to read only.
+pub(super) fn refuses_writes(error: &Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
 /// Class 57P is the operator's: shutdown, crash, not yet up. Class 08 is the connection's own.
@@ -62,8 +107,8 @@ pub(super) fn sorted(error: Error, keys: &Keys) -> DbError {
         return if is_unreachable { DbError::Unreachable(Arc::new(error)) } else { other(error) };
     };
     let code = report.code().clone();
-    if is_end_of_connection(&code) {
-        return DbError::Unreachable(Arc::new(error));
+    if is_end_of_connection(&code) || code.code() == IDLE_FOR_TOO_LONG {
+        return DbError::unreachable(Refusal::from(report));
     }
     match code {
         SqlState::UNIQUE_VIOLATION => unique(report, keys),
@@ -75,22 +120,40 @@ pub(super) fn sorted(error: Error, keys: &Keys) -> DbError {
         SqlState::DISK_FULL => DbError::Full,
         SqlState::QUERY_CANCELED => DbError::TooLong,
         SqlState::LOCK_NOT_AVAILABLE => DbError::Busy,
-        SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
+        // Memory, connections, locks: less at once may work.
+        code if code.code().starts_with("53") => DbError::Overloaded,
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => DbError::Contended,
         SqlState::IN_FAILED_SQL_TRANSACTION => DbError::Aborted,
         _ => other(error),
     }
 }
 
-/// Without the report's details, which repeat what was stored.
 fn other(error: Error) -> DbError {
     DbError::Other(match error.as_db_error() {
-        Some(report) => {
-            let said = format!("{}: {}", report.code().code(), report.message());
-            Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(said))
-        }
+        Some(report) => Arc::new(Refusal::from(report)),
         None => Arc::new(error),
     })
+}
+
+/// What the server says, without the details, which repeat what was stored.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({})", code.code())]
+pub(super) struct Refusal {
+    code: SqlState,
+    message: String,
+}
+
+impl From<&Report> for Refusal {
+    fn from(report: &Report) -> Self {
+        Self { code: report.code().clone(), message: report.message().to_owned() }
+    }
+}
+
+/// Tells whether the server takes no further connection, while it may serve those that it has.
+pub(super) fn is_for_want_of_connections(error: &DbError) -> bool {
+    let DbError::Unreachable(cause) = error else { return false };
+    let refusal = cause.downcast_ref::<Refusal>();
+    refusal.is_some_and(|refusal| refusal.code == SqlState::TOO_MANY_CONNECTIONS)
 }
 
 fn unique(report: &Report, keys: &Keys) -> DbError {

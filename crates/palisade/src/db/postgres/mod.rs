@@ -4,6 +4,7 @@
 //! half open. Transactions that another one was in the way of are run again, here and nowhere else.
 
 mod address;
+mod driver;
 mod fault;
 mod pool;
 mod session;
