@@ -75,10 +75,10 @@ impl Load {
         }
     }
 
-    /// Waits until so many requests were not done.
-    pub(crate) async fn is_refused(&self, times: usize) {
-        let begun = Instant::now();
-        while self.book.lock().unwrap().unknown.len() < times {
+    /// Waits until a further request was not done.
+    pub(crate) async fn is_refused_again(&self) {
+        let (before, begun) = (self.book.lock().unwrap().unknown.len(), Instant::now());
+        while self.book.lock().unwrap().unknown.len() <= before {
             assert!(begun.elapsed() < PATIENCE, "nothing happens: {:?}", self.book.lock().unwrap());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
