@@ -139,6 +139,12 @@ impl Folder {
         }
     }
 
+    /// Has what starts here from now on use this address of the database.
+    pub(crate) fn with_database(mut self, url: &str) -> Self {
+        self.setup = self.setup.variable("DATABASE_URL", url);
+        self
+    }
+
     /// Describes `orderdesk serve` in this folder.
     pub(crate) fn serve(&self) -> Program {
         let serve = self.command(["serve"]);
