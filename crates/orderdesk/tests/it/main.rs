@@ -48,6 +48,7 @@ mod reload;
 mod restore;
 mod retention;
 mod settings;
+mod sqlite_faults;
 mod support;
 mod support_bad_server;
 mod support_certificates;

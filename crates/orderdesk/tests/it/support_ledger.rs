@@ -45,23 +45,36 @@ pub(crate) struct Load {
     pub(crate) book: Arc<Mutex<Book>>,
     placed: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
+    working: Arc<AtomicUsize>,
     writers: JoinSet<()>,
 }
 
 impl Load {
     /// Starts writers, each at one of `services` in turn.
     pub(crate) fn start(writers: usize, callers: &[(Caller, Caller)]) -> Self {
+        Self::start_after(0, writers, callers)
+    }
+
+    /// Starts writers whose keys are none of those of the load that had placed so many before.
+    pub(crate) fn start_after(before: usize, writers: usize, callers: &[(Caller, Caller)]) -> Self {
         let mut load = Self {
             book: Arc::default(),
             placed: Arc::default(),
             is_over: Arc::default(),
+            working: Arc::default(),
             writers: JoinSet::new(),
         };
         for (number, (customer, machine)) in (0..writers).zip(callers.iter().cycle()) {
             let (book, placed) = (Arc::clone(&load.book), Arc::clone(&load.placed));
             let (customer, machine) = (customer.clone(), machine.clone());
+            let number = format!("{before}-{number}");
             let writer = Writer { number, customer, machine, book, placed };
-            load.writers.spawn(writer.work(Arc::clone(&load.is_over)));
+            let (is_over, working) = (Arc::clone(&load.is_over), Arc::clone(&load.working));
+            working.fetch_add(1, Ordering::SeqCst);
+            load.writers.spawn(async move {
+                writer.work(is_over).await;
+                working.fetch_sub(1, Ordering::SeqCst);
+            });
         }
         load
     }
@@ -89,6 +102,14 @@ impl Load {
         book.answered(200) + book.answered(201)
     }
 
+    /// Ends the writers, each behind the request that it is at.
+    pub(crate) async fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        while self.working.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Ends the writers and sends once more what is unknown, which must be answered now; returns
     /// the book and how many orders there must be.
     pub(crate) async fn settle(mut self, (customer, machine): &(Caller, Caller)) -> (Book, usize) {
@@ -109,7 +130,7 @@ impl Load {
 }
 
 struct Writer {
-    number: usize,
+    number: String,
     customer: Caller,
     machine: Caller,
     book: Arc<Mutex<Book>>,
