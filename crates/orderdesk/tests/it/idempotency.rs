@@ -457,7 +457,7 @@ async fn the_document_shows_the_header_where_it_counts_and_others_take_no_notice
 
 impl Caller {
     /// Sends `POST path` with an idempotency key.
-    async fn keyed(&self, key: &str, path: &str, body: Option<Value>) -> Reply {
+    pub(crate) async fn keyed(&self, key: &str, path: &str, body: Option<Value>) -> Reply {
         let call = self.post(path).header("idempotency-key", key);
         match body {
             Some(body) => call.json(body).send().await,

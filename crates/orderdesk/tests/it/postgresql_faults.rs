@@ -214,7 +214,7 @@ async fn a_statement_that_waits_too_long_is_ended_and_its_request_can_be_sent_ag
     let (bob, machine) = (scene.app.customer("bob").await, scene.callers.1.clone());
     let id = bob.places_order("12.50").await;
     let lock = format!("UPDATE orders SET version = version WHERE id = '{id}'");
-    let held = scene.cluster.hold(&scene.database(), &lock);
+    let held = scene.app.folder.server_database().hold(&lock);
 
     let begun = Instant::now();
     assert_problem(&machine.pay(&id).await, 503, "overloaded");

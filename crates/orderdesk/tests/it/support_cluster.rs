@@ -3,11 +3,10 @@
 #![expect(clippy::disallowed_types, reason = "tests manage the server by its own programs")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -155,17 +154,22 @@ impl Cluster {
         String::from_utf8_lossy(&done.stdout).lines().map(str::to_owned).collect()
     }
 
-    /// Runs `sql` in a transaction that stays open until what is returned is dropped.
-    pub(crate) fn hold(&self, database: &str, sql: &str) -> Held {
-        let address = format!("{}/{database}", self.address());
-        let mut session = program("psql", self.folder.path());
-        session.args(["-XAt", "-v", "ON_ERROR_STOP=1", &address]);
-        let mut session = session.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut ask = session.stdin.take().unwrap();
-        writeln!(ask, "BEGIN; {sql}; SELECT 'done';").unwrap();
-        let mut answers = BufReader::new(session.stdout.take().unwrap()).lines();
-        assert!(answers.any(|line| line.unwrap() == "done"), "{sql} failed");
-        Held { session, ask }
+    /// Runs a script as the administrator, to its first error.
+    pub(crate) fn script(&self, sql: &str) {
+        let file = self.folder.path().join("script.sql");
+        fs::write(&file, sql).unwrap();
+        let given = ["-Xq", "-v", "ON_ERROR_STOP=1", "-f", "script.sql"];
+        let address = format!("{}/postgres", self.address());
+        let done = program("psql", self.folder.path()).args(given).arg(address).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Runs `sql` at `address`, and returns why the server does not do it.
+    pub(crate) fn refusal(&self, address: &str, sql: &str) -> String {
+        let given = ["-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql, address];
+        let done = program("psql", self.folder.path()).args(given).output().unwrap();
+        assert!(!done.status.success(), "{sql} is done");
+        String::from_utf8_lossy(&done.stderr).into_owned()
     }
 
     /// Kills one process that serves a connection to `database`, as a fault in it would.
@@ -193,26 +197,6 @@ impl Drop for Cluster {
             pid.and_then(|pid| kill_process(pid, Signal::QUIT).ok());
             server.wait().ok();
         }
-    }
-}
-
-/// A transaction of somebody else.
-pub(crate) struct Held {
-    session: Child,
-    ask: ChildStdin,
-}
-
-impl Held {
-    /// Runs a further statement, and waits for nothing.
-    pub(crate) fn go_on(&mut self, sql: &str) {
-        writeln!(self.ask, "{sql};").unwrap();
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.session.kill().ok();
-        self.session.wait().ok();
     }
 }
 

@@ -1,7 +1,8 @@
 //! A database on a PostgreSQL server, for the whole suite: `tests/postgresql.sh` starts one.
 #![expect(clippy::disallowed_types, reason = "tests manage the server by its own programs")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 /// A database of its own on the PostgreSQL server that `ORDERDESK_TEST_POSTGRES` names, such as
 /// `postgres://postgres@127.0.0.1:5433`; gone when dropped.
@@ -58,11 +59,49 @@ impl ServerDatabase {
         String::from_utf8_lossy(&done.stdout).trim().parse().unwrap()
     }
 
+    /// Runs statements, whatever they answer.
+    pub(crate) fn run(&self, sql: &str) {
+        let done = psql(&self.url(), sql);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Runs `sql` in a transaction that stays open until what is returned is dropped.
+    pub(crate) fn hold(&self, sql: &str) -> Held {
+        let mut session = Command::new("psql");
+        session.args(["-XAt", "-v", "ON_ERROR_STOP=1", &self.url()]);
+        let mut session = session.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut ask = session.stdin.take().unwrap();
+        writeln!(ask, "BEGIN; {sql}; SELECT 'done';").unwrap();
+        let mut answers = BufReader::new(session.stdout.take().unwrap()).lines();
+        assert!(answers.any(|line| line.unwrap() == "done"), "{sql} failed");
+        Held { session, ask }
+    }
+
     pub(crate) fn dump(&self) -> Vec<u8> {
         let mut dump = Command::new("pg_dump");
         let done = dump.args(["--data-only", "--inserts", &self.url()]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         done.stdout
+    }
+}
+
+/// A transaction of somebody else.
+pub(crate) struct Held {
+    session: Child,
+    ask: ChildStdin,
+}
+
+impl Held {
+    /// Runs a further statement, and waits for nothing.
+    pub(crate) fn go_on(&mut self, sql: &str) {
+        writeln!(self.ask, "{sql};").unwrap();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.session.kill().ok();
+        self.session.wait().ok();
     }
 }
 

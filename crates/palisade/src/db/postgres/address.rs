@@ -14,7 +14,7 @@ use super::super::error::DbError;
 use super::super::url::DatabaseUrlError;
 use super::driver::Driver;
 use super::fault::Refusal;
-use super::tls::Tls;
+use super::tls::{Tls, advice};
 
 /// The port that PostgreSQL listens on.
 const PORT: u16 = 5432;
@@ -123,13 +123,41 @@ impl Address {
     }
 }
 
-/// Who may not come in is told so; what was said of others is left out.
+/// Says why there is no connection, and which setting to look at.
 fn unreachable(error: tokio_postgres::Error) -> DbError {
-    match error.as_db_error() {
-        Some(report) => DbError::unreachable(Refusal::from(report)),
-        None => DbError::unreachable(error),
+    let Some(report) = error.as_db_error() else {
+        let advice = advice(&error).or_else(|| is_plain(&error).then_some(NO_TLS));
+        return match advice {
+            Some(advice) => DbError::unreachable(Advised { advice, cause: error }),
+            None => DbError::unreachable(error),
+        };
+    };
+    // Who may not come in is told so; what was said of others is left out.
+    let (cause, class) = (Refusal::from(report), report.code().code().get(..2));
+    match class {
+        Some("28" | "3D") => DbError::unreachable(Advised { advice: REFUSED, cause }),
+        _ => DbError::unreachable(cause),
     }
 }
+
+/// A failure, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{advice}")]
+struct Advised<E: std::error::Error> {
+    advice: &'static str,
+    #[source]
+    cause: E,
+}
+
+/// Tells whether the server was asked for TLS and said that it has none.
+fn is_plain(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    cause.is_some_and(|cause| cause.to_string().contains("does not support TLS"))
+}
+
+const NO_TLS: &str =
+    "it speaks no TLS, without which only this machine is spoken to: set it up there (ssl = on)";
+const REFUSED: &str = "it does not let in whom DATABASE_URL names";
 
 /// The kind of the address only: it may hold a password.
 impl fmt::Debug for Address {
