@@ -55,6 +55,7 @@ impl Scene {
     }
 
     /// Ends the load and asserts what must hold whatever happened.
+    #[expect(clippy::print_stdout, reason = "what was counted is told with --nocapture")]
     async fn end(self) -> Book {
         self.load.acknowledges(20).await;
         becomes_ready(&self.app, true).await;

@@ -60,6 +60,7 @@ impl Ledger {
     }
 
     /// Asserts that every order is there, once, as it was acknowledged.
+    #[expect(clippy::print_stdout, reason = "what was counted is told with --nocapture")]
     async fn assert_kept(self, customer: &Caller) {
         assert_eq!(self.acknowledged.len(), self.placed, "each key has one effect");
         let orders = self.placed;

@@ -95,6 +95,7 @@ impl Cluster {
         self.server = Some(server.spawn().unwrap());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "pg_isready is asked, which waits for nothing")]
     pub(crate) fn wait_until_it_answers(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_there() {
