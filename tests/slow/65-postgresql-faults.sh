@@ -5,4 +5,4 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tests/postgresql.sh cargo test --locked -p orderdesk --test it -- \
-    --ignored --nocapture --test-threads 1 postgresql_faults
+    --ignored --nocapture --test-threads 1 postgresql

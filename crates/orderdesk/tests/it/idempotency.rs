@@ -441,6 +441,7 @@ async fn the_document_shows_the_header_where_it_counts_and_others_take_no_notice
     assert_eq!(
         taking,
         [
+            "post /imports",
             "post /orders",
             "post /orders/{id}/cancel",
             "post /orders/{id}/pay",

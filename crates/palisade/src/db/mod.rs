@@ -14,6 +14,7 @@
 //! out the queue of jobs so far.
 
 pub mod backup;
+mod batch;
 mod connection;
 mod error;
 mod inspect;

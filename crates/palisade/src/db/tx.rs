@@ -2,6 +2,7 @@
 //!
 //! The methods are `async` because PostgreSQL answers over a network. SQLite answers at once.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use rusqlite::{CachedStatement, Connection};
@@ -26,6 +27,7 @@ pub struct Tx<'c> {
     lost: Option<DbError>,
     failure: Option<DbError>,
     is_outdating: bool,
+    has_written: Cell<bool>,
 }
 
 /// The connection that the transaction is on.
@@ -54,7 +56,8 @@ impl<'c> Tx<'c> {
     }
 
     fn over(connection: Link<'c>, watch: Option<&'c Watch>) -> Self {
-        Self { connection, watch, lost: None, failure: None, is_outdating: false }
+        let has_written = Cell::new(false);
+        Self { connection, watch, lost: None, failure: None, is_outdating: false, has_written }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -79,6 +82,11 @@ impl<'c> Tx<'c> {
         self.is_outdating
     }
 
+    /// Tells whether a statement ran on SQLite that is not one of those that only read.
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written.get()
+    }
+
     /// Runs a statement that answers no rows and returns how many rows it changed.
     ///
     /// # Errors
@@ -87,8 +95,8 @@ impl<'c> Tx<'c> {
     pub async fn execute(&mut self, sql: &'static str, args: &Args<'_>) -> Result<u64, DbError> {
         self.demand_sound()?;
         let done = match self.connection {
-            Link::Sqlite(connection) => self.guarded(connection, sql, |connection| {
-                let changed = prepared(connection, sql, args)?.raw_execute();
+            Link::Sqlite(connection) => self.guarded(connection, sql, |connection, has_written| {
+                let changed = prepared(connection, has_written, (sql, args))?.raw_execute();
                 Ok(u64::try_from(changed.map_err(DbError::from_driver)?).unwrap_or(u64::MAX))
             }),
             Link::Postgres(session) => self.watched(sql, session.execute(sql, args)).await,
@@ -162,7 +170,8 @@ impl<'c> Tx<'c> {
     pub(super) async fn apply(&mut self, statement: &str) -> Result<(), DbError> {
         self.demand_sound()?;
         let done = match self.connection {
-            Link::Sqlite(connection) => self.whole(connection, || {
+            Link::Sqlite(connection) => self.whole(connection, |has_written| {
+                has_written.set(true);
                 connection.execute(statement, []).map(|_| ()).map_err(DbError::from_driver)
             }),
             Link::Postgres(session) => session.apply(statement).await,
@@ -191,8 +200,8 @@ impl<'c> Tx<'c> {
         self.demand_sound()?;
         let mut found = Vec::new();
         let done = match self.connection {
-            Link::Sqlite(connection) => self.guarded(connection, sql, |connection| {
-                let mut statement = prepared(connection, sql, args)?;
+            Link::Sqlite(connection) => self.guarded(connection, sql, |connection, has_written| {
+                let mut statement = prepared(connection, has_written, (sql, args))?;
                 let mut rows = statement.raw_query();
                 while found.len() < most {
                     let Some(row) = rows.next().map_err(DbError::from_driver)? else {
@@ -234,12 +243,12 @@ impl<'c> Tx<'c> {
         &mut self,
         connection: &Connection,
         sql: &'static str,
-        statement: impl FnOnce(&Connection) -> Result<T, DbError>,
+        statement: impl FnOnce(&Connection, &Cell<bool>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let watch = self.watch;
-        self.whole(connection, || match watch {
-            Some(watch) => watch.bounded(sql, || statement(connection)),
-            None => statement(connection),
+        self.whole(connection, |has_written| match watch {
+            Some(watch) => watch.bounded(sql, || statement(connection, has_written)),
+            None => statement(connection, has_written),
         })
     }
 
@@ -247,12 +256,12 @@ impl<'c> Tx<'c> {
     fn whole<T>(
         &mut self,
         connection: &Connection,
-        statement: impl FnOnce() -> Result<T, DbError>,
+        statement: impl FnOnce(&Cell<bool>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         if connection.is_autocommit() {
             return Err(DbError::Aborted);
         }
-        let result = statement();
+        let result = statement(&self.has_written);
         if connection.is_autocommit() {
             self.lost = Some(result.as_ref().err().cloned().unwrap_or(DbError::Aborted));
         }
@@ -286,10 +295,13 @@ impl std::fmt::Debug for Tx<'_> {
 /// by the number in its name.
 fn prepared<'c>(
     connection: &'c Connection,
-    sql: &'static str,
-    args: &Args<'_>,
+    has_written: &Cell<bool>,
+    (sql, args): (&'static str, &Args<'_>),
 ) -> Result<CachedStatement<'c>, DbError> {
     let mut statement = connection.prepare_cached(sql).map_err(DbError::from_driver)?;
+    if !statement.readonly() {
+        has_written.set(true);
+    }
     let expected = statement.parameter_count();
     let mismatch = DbError::ArgumentCount { expected, given: args.len() };
     if expected != args.len() {

@@ -1,6 +1,7 @@
 //! What the database promises, tried on real files.
 
 mod backing_up;
+mod batches;
 mod inspecting;
 mod opening;
 mod reads;

@@ -1,7 +1,5 @@
 //! Writing: whole or not at all, together and yet apart.
 
-use proptest::prelude::*;
-
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,71 +208,6 @@ async fn a_closed_database_has_done_what_was_queued_and_takes_nothing_more() {
     assert!(!test.file("test.db-wal").exists());
     let again = Db::open(&url_in(&test.folder), DbSettings::new(Purpose::Serve)).await.unwrap();
     assert_eq!(again.read(ids).await.unwrap(), [0, 1]);
-}
-
-/// What one request of a random batch does after it wrote its note.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Succeeds,
-    Fails,
-    Panics,
-    Waits,
-    GoesAway,
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn a_random_batch_leaves_exactly_what_succeeded(
-        fates in proptest::collection::vec(
-            prop_oneof![
-                4 => Just(Fate::Succeeds),
-                2 => Just(Fate::Fails),
-                1 => Just(Fate::Panics),
-                1 => Just(Fate::Waits),
-                1 => Just(Fate::GoesAway),
-            ],
-            0..40,
-        )
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (found, expected) = runtime.block_on(batch(fates));
-        prop_assert_eq!(found, expected);
-    }
-}
-
-/// Runs one batch and returns the notes that are there, and those that should be.
-async fn batch(fates: Vec<Fate>) -> (Vec<i64>, Vec<i64>) {
-    let test = TestDb::open().await;
-    let (pause, first) = test.hold_writer().await;
-    let mut expected = vec![0];
-    let mut queued = Vec::new();
-    for (id, fate) in (1_i64..).zip(fates) {
-        let request = started(test.db.write(async move |tx: &mut Tx<'_>| {
-            tx.execute(INSERT, args![id]).await?;
-            match fate {
-                Fate::Succeeds | Fate::GoesAway => Ok(()),
-                Fate::Fails => Err(DbError::RowCount { found: 0 }),
-                Fate::Panics => std::panic::resume_unwind(Box::new("part of the test")),
-                Fate::Waits => std::future::pending().await,
-            }
-        }))
-        .await;
-        match fate {
-            Fate::GoesAway => drop(request),
-            Fate::Succeeds | Fate::Fails | Fate::Panics | Fate::Waits => {
-                queued.push((id, matches!(fate, Fate::Succeeds), request));
-            }
-        }
-    }
-    pause.end();
-    first.await.unwrap();
-    for (id, succeeds, request) in queued {
-        assert_eq!(request.await.is_ok(), succeeds);
-        expected.extend(succeeds.then_some(id));
-    }
-    (test.ids().await, expected)
 }
 
 async fn limit_pages(test: &TestDb, pragma: &'static str) {
