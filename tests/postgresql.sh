@@ -2,7 +2,7 @@
 # Runs a command beside a PostgreSQL server of its own: tests/postgresql.sh COMMAND...
 # The server listens on a free port of loopback, keeps its data in a temporary folder that is removed
 # at the end, and is told to the command by ORDERDESK_TEST_POSTGRES, under which every test has a
-# database of its own. It runs as another user than root, whom PostgreSQL refuses.
+# database of its own; ORDERDESK_TEST_POSTGRES_LOG is the file that it logs to. It runs as another user than root, whom PostgreSQL refuses.
 # Needs Debian's postgresql, or any whose programs are found; asks apt-get for it where it is missing.
 set -euo pipefail
 
@@ -22,7 +22,8 @@ main() {
     server=""
     trap finish EXIT
     start
-    ORDERDESK_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port" PATH="$programs:$PATH" "$@"
+    ORDERDESK_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port" \
+        ORDERDESK_TEST_POSTGRES_LOG="$folder/log" PATH="$programs:$PATH" "$@"
 }
 
 # Prints the folder with initdb, postgres, psql and pg_dump: the newest, if there are several.

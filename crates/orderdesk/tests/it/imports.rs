@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::support::{Caller, PASSWORD, Setup, TestService, text};
 use crate::support_orders::assert_problem;
 
-const HEADER: &str = "reference,customer,currency,sku,quantity,unit_price\n";
+pub(crate) const HEADER: &str = "reference,customer,currency,sku,quantity,unit_price\n";
 
 #[tokio::test]
 async fn a_file_becomes_orders_of_their_customers() {
@@ -330,7 +330,7 @@ async fn exported(machine: &Caller) -> String {
     machine.get("/orders/export").send().await.assert_status(200).text()
 }
 
-async fn upload(caller: &Caller, file: impl Into<Vec<u8>>) -> Reply {
+pub(crate) async fn upload(caller: &Caller, file: impl Into<Vec<u8>>) -> Reply {
     caller.post("/imports").header("content-type", "text/csv").body(file.into()).send().await
 }
 

@@ -22,7 +22,7 @@ enum At {
 async fn what_the_server_reports_is_tried_again_or_told_without_its_words() {
     let app = TestService::start().await;
     let (ada, machine) = (app.customer("ada").await, app.machine());
-    app.folder.server_database().run(FAULTS);
+    app.folder.server_database().script(FAULTS);
     let mut wrong = Vec::new();
 
     for (at, code, times, status) in [
@@ -122,7 +122,7 @@ fn inject(app: &TestService, at: At, code: &str, times: u32) {
             "CREATE CONSTRAINT TRIGGER fault AFTER UPDATE ON orders DEFERRABLE INITIALLY DEFERRED"
         }
     };
-    app.folder.server_database().run(&format!(
+    app.folder.server_database().script(&format!(
         "DROP TRIGGER IF EXISTS fault ON orders; DELETE FROM plan;
          INSERT INTO plan VALUES ('{code}', {times}); SELECT setval('tries', 1, false);
          {trigger} FOR EACH ROW EXECUTE FUNCTION fail()"

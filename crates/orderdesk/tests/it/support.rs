@@ -38,9 +38,15 @@ pub(crate) struct Setup {
     user: Option<u32>,
     has_rates: bool,
     server: Option<String>,
+    is_in_a_file: bool,
 }
 
 impl Setup {
+    /// Keeps the data in a file, also where others use a server.
+    pub(crate) fn in_a_file(self) -> Self {
+        Self { is_in_a_file: true, ..self }
+    }
+
     /// Keeps the data in a database of its own on this PostgreSQL server, whatever others use.
     pub(crate) fn on_server(self, server: &str) -> Self {
         Self { server: Some(server.to_owned()), ..self }
@@ -95,7 +101,7 @@ impl Setup {
         let program = self.user.map(|_| reachable_program());
         let on_a_server = match &self.server {
             Some(server) => Some(ServerDatabase::on(server)),
-            None if self.is_dev => None,
+            None if self.is_dev || self.is_in_a_file => None,
             None => ServerDatabase::new(),
         };
         Folder { folder, setup: self, program, on_a_server }
@@ -218,6 +224,14 @@ impl Folder {
     /// Opens the database behind the service's back, to look or to tamper.
     pub(crate) fn open_database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.database()).unwrap()
+    }
+
+    /// Runs statements behind the service's back, however many.
+    pub(crate) fn script(&self, sql: &str) {
+        match &self.on_a_server {
+            Some(database) => database.script(sql),
+            None => self.open_database().execute_batch(sql).unwrap(),
+        }
     }
 
     /// Asks the database for one number behind the service's back.

@@ -59,10 +59,20 @@ impl ServerDatabase {
         String::from_utf8_lossy(&done.stdout).trim().parse().unwrap()
     }
 
-    /// Runs statements, whatever they answer.
-    pub(crate) fn run(&self, sql: &str) {
-        let done = psql(&self.url(), sql);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    /// Runs statements, whatever they answer and however many they are.
+    pub(crate) fn script(&self, sql: &str) {
+        self.try_script(sql).unwrap();
+    }
+
+    /// Runs statements up to the first that fails, and returns why that does.
+    pub(crate) fn try_script(&self, sql: &str) -> Result<(), String> {
+        let mut script = Command::new("psql");
+        script.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f", "-", &self.url()]);
+        let mut script = script.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        script.stdin.take().unwrap().write_all(sql.as_bytes()).ok();
+        let done = script.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        if done.status.success() { Ok(()) } else { Err(said) }
     }
 
     /// Runs `sql` in a transaction that stays open until what is returned is dropped.

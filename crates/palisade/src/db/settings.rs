@@ -34,9 +34,10 @@ crate::settings! {
         /// How long a statement may take. It is ended then, and its request answered 503.
         pub statement_timeout: Duration = Duration::from_secs(30),
             in Duration::from_millis(100)..=Duration::from_secs(3600);
-        /// Statements and commits that take this long or longer are logged and counted.
+        /// Statements and commits that take this long or longer are logged and counted. With `0s`
+        /// those are all, each with its text and never with a value: to find out what is asked.
         pub slow_statement: Duration = Duration::from_millis(500),
-            in Duration::from_millis(1)..=Duration::from_secs(3600);
+            in Duration::ZERO..=Duration::from_secs(3600);
         /// Commits without waiting for the disk. A power cut may then take back the last orders
         /// and payments that were already acknowledged.
         pub danger_lose_last_commits_on_power_cut: bool = false;
