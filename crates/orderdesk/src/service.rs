@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR};
 use crate::config::{RateSection, Settings};
-use crate::imports::{self, Importer, Worker};
+use crate::imports::{self, Importer, Uploads, Worker};
 use crate::orders;
 use crate::paging::Cursors;
 use crate::secrets::ServiceSecrets;
@@ -62,13 +62,17 @@ pub enum StartError {
 
 /// Returns all routes with the OpenAPI document that describes them.
 pub fn api(settings: &Settings) -> (Api<AppState>, Value) {
+    api_with(settings, &Uploads::new(&settings.imports))
+}
+
+fn api_with(settings: &Settings, uploads: &Uploads) -> (Api<AppState>, Value) {
     let limiters = limiters(&settings.rate);
     let public_url = settings.server.public_url.clone();
     let Program { version, about, .. } = PROGRAM;
     let introduction = Introduction { title: "Orderdesk", version, about };
     accounts::routes(settings.accounts.sign_up, &limiters)
         .merge(orders::routes())
-        .merge(imports::routes(&settings.imports))
+        .merge(imports::routes(uploads))
         .kinds(RESERVED_KINDS)
         .documented(introduction, public_url.as_deref())
 }
@@ -217,14 +221,15 @@ impl Parts {
         settings: &Settings,
         metrics: &Metrics,
     ) -> Result<Offer<AppState>, MetricError> {
-        let (api, _) = api(settings);
+        let uploads = Uploads::new(&settings.imports);
+        let (api, _) = api_with(settings, &uploads);
         let (state, db) = (self.state.clone(), self.state.db.clone());
         let ping = move || {
             let db = db.clone();
             async move { db.ping(PING).await.map_err(|_| "database") }
         };
         let sweeper = self.retention(settings).start(metrics)?;
-        let worker = Worker::start(self.importer.clone(), self.state.bell.clone());
+        let worker = Worker::start(self.importer.clone(), uploads, self.state.bell.clone());
         Ok(Offer::new(api, state).ready_when(ping).ends_with(self.stop(sweeper, worker)))
     }
 
@@ -240,14 +245,13 @@ impl Parts {
                 idempotency::remove_expired(tx, now, most).await
             })
             .remove("import_chunks", async |tx: &mut Tx<'_>, now, most| {
-                imports::store::remove_chunks(tx, imports::abandoned(now), most).await
+                imports::remove_chunks(tx, now, most).await
             })
             .remove("import_rejections", async move |tx: &mut Tx<'_>, now, most| {
                 imports::store::remove_rejections(tx, now.before(keep), most).await
             })
             .remove("imports", async move |tx: &mut Tx<'_>, now, most| {
-                let over = (now.before(keep), imports::abandoned(now));
-                imports::store::remove(tx, over, most).await
+                imports::store::remove(tx, now.before(keep), most).await
             })
     }
 

@@ -22,7 +22,8 @@ use super::{ConfigFile, print};
 use crate::accounts::Actor;
 use crate::config::Settings;
 use crate::imports::{
-    Ended, Import, ImportId, ImportStatus, Importer, Progress, REJECTIONS_HEADER, Upload, store,
+    Ended, Import, ImportId, ImportStatus, Importer, Progress, REJECTIONS_HEADER, UploadError,
+    Uploads, store,
 };
 use crate::service;
 
@@ -91,14 +92,22 @@ fn source(file: &Path) -> anyhow::Result<Box<dyn Read>> {
 }
 
 /// Puts the file into the database, where any process can go on with it.
-async fn upload(
+async fn upload(db: &Db, source: Box<dyn Read>, settings: &Settings) -> anyhow::Result<ImportId> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let uploads = Uploads::new(&settings.imports);
+    let stored = put_away(db, source, &clock, &uploads).await;
+    // Of a file that cannot be read to its end nothing stays.
+    uploads.remove_ended(db).await.ok();
+    stored
+}
+
+async fn put_away(
     db: &Db,
     mut source: Box<dyn Read>,
-    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    uploads: &Uploads,
 ) -> anyhow::Result<ImportId> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let most = i64::try_from(settings.imports.open).unwrap_or(i64::MAX);
-    let mut upload = Upload::begin(db.clone(), Arc::clone(&clock), Actor::System, most).await?;
+    let mut upload = uploads.begin(db.clone(), Arc::clone(clock), Actor::System).await?;
     let (mut shown, mut piece, mut done) = (Shown::new(), vec![0; PIECE], 0_usize);
     loop {
         let count = source.read(&mut piece).context("the file cannot be read")?;
@@ -112,8 +121,10 @@ async fn upload(
     shown.clear();
     let id = upload.finish().await?;
     let now = clock.now();
-    db.write(async move |tx: &mut Tx<'_>| store::enqueue(tx, id, now).await).await?;
-    Ok(id)
+    match db.write(async move |tx: &mut Tx<'_>| store::enqueue(tx, id, now).await).await? {
+        true => Ok(id),
+        false => Err(UploadError::GivenUp.into()),
+    }
 }
 
 /// Works the import off, or waits for the process that does, until it is over or a signal comes.

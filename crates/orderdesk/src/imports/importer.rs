@@ -6,12 +6,12 @@ use std::time::Duration;
 use palisade::clock::{Clock, Timestamp};
 use palisade::crypto::random_bytes;
 use palisade::db::{Db, DbError, Tx};
-use palisade::telemetry::metrics::{Counters, MetricError, Metrics};
+use palisade::telemetry::metrics::{Counters, Gauge, MetricError, Metrics};
 
 use super::apply::apply;
 use super::source::{ATTEMPTS, Batch, Source};
 use super::store::{self, Progressed};
-use super::{ImportId, ImportStatus, Lease};
+use super::{ImportId, ImportStatus, Lease, Uploads};
 
 palisade::settings! {
     /// Files of orders, which are worked off in the background.
@@ -25,12 +25,15 @@ palisade::settings! {
         /// How long the process that works on an import may give no sign until another goes on
         /// with it.
         pub lease: Duration = Duration::from_secs(10),
-            in Duration::from_secs(1)..=Duration::from_secs(600);
+            in Duration::from_secs(1)..=LONGEST_LEASE;
     }
 }
 
 /// How long an upload may rest until it counts as given up.
 const ABANDONED: Duration = Duration::from_secs(3600);
+/// The longest lease that a process gives.
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
+
 palisade::label! {
     /// What became of a row.
     pub enum RowOutcome in "outcome" {
@@ -70,6 +73,7 @@ pub struct Importer {
     lease: Duration,
     rows: Counters<RowOutcome>,
     imports: Counters<ImportOutcome>,
+    waiting: Gauge,
 }
 
 /// Why a transaction was undone.
@@ -102,7 +106,12 @@ impl Importer {
             metrics.counters("orderdesk_import_rows_total", "Rows of imports, by outcome.", &[])?;
         let imports =
             metrics.counters("orderdesk_imports_total", "Imports that ended, by outcome.", &[])?;
-        Ok(Self { db, clock, lease: settings.lease, rows, imports })
+        let waiting = metrics.gauge(
+            "orderdesk_imports_oldest_waiting_seconds",
+            "Since when the import is there that waits longest for its turn; 0 if none waits.",
+            &[],
+        )?;
+        Ok(Self { db, clock, lease: settings.lease, rows, imports, waiting })
     }
 
     /// Takes the lease of the import that waits longest, or of `only`, if it is to be had.
@@ -113,12 +122,9 @@ impl Importer {
     pub async fn claim(&self, only: Option<ImportId>) -> Result<Option<Lease>, DbError> {
         let token: String = random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let now = self.clock.now();
-        let span = (now, now.after(self.lease));
-        self.db
-            .write(async move |tx: &mut Tx<'_>| {
-                store::claim(tx, only, (&token, ATTEMPTS), span).await
-            })
-            .await
+        let (until, latest) = (now.after(self.lease), now.after(LONGEST_LEASE));
+        let claim = store::Claim { only, token, attempts: ATTEMPTS, now, until, latest };
+        self.db.write(async move |tx: &mut Tx<'_>| store::claim(tx, &claim).await).await
     }
 
     /// Works an import off, until it is over, the lease is lost, or `is_stopped` says so.
@@ -193,14 +199,24 @@ impl Importer {
         }
     }
 
+    /// Removes what is left of uploads that have ended, and measures how long imports wait.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn tidy(&self, uploads: &Uploads) -> Result<(), DbError> {
+        let oldest = self.db.read(async |tx: &mut Tx<'_>| store::oldest_waiting(tx).await).await?;
+        let now = self.clock.now().as_millis();
+        self.waiting.set(oldest.map_or(0, |since| (now - since.as_millis()).max(0) / 1000));
+        uploads.remove_ended(&self.db).await
+    }
+
     /// Removes files that nobody needs any more; what fails here is done by the retention later.
     async fn remove_chunks(&self, is_stopped: &impl Fn() -> bool) {
         const MOST: i64 = 16;
         while !is_stopped() {
-            let abandoned = self.clock.now().before(ABANDONED);
-            let removed = self.db.write(async move |tx: &mut Tx<'_>| {
-                store::remove_chunks(tx, abandoned, MOST).await
-            });
+            let remove = async move |tx: &mut Tx<'_>| store::remove_chunks(tx, MOST).await;
+            let removed = self.db.write(remove);
             if removed.await.map_or(true, |removed| removed == 0) {
                 return;
             }
@@ -208,7 +224,12 @@ impl Importer {
     }
 }
 
-/// When an upload that rests since then counts as given up at `now`.
-pub(crate) fn abandoned(now: Timestamp) -> Timestamp {
-    now.before(ABANDONED)
+/// Removes up to `most` pieces of files that nobody needs any more at `now`.
+pub(crate) async fn remove_chunks(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    most: i64,
+) -> Result<u64, DbError> {
+    store::give_up_resting(tx, now.before(ABANDONED)).await?;
+    store::remove_chunks(tx, most).await
 }

@@ -27,12 +27,12 @@ mod worker;
 
 pub use draft::{Draft, Rejection, Row};
 pub use gather::{Gatherer, Group};
-pub(crate) use importer::abandoned;
+pub(crate) use importer::remove_chunks;
 pub use importer::{Ended, Importer, ImportsSection};
 pub use model::{Import, ImportId, ImportStatus, Lease};
 pub(crate) use routes::page as rejections_page;
 pub use routes::routes;
-pub use upload::{Upload, UploadError};
+pub use upload::{Upload, UploadError, Uploads};
 pub use wire::{ImportView, Progress};
 pub use worker::Worker;
 

@@ -50,6 +50,8 @@ pub struct Lease {
     pub actor: Actor,
     /// A random text that the database knows this lease by.
     pub token: String,
+    /// Whether it was another's, who gave no sign any more.
+    pub is_taken_over: bool,
     /// Whether this is one more than an import may take.
     pub is_one_too_many: bool,
 }

@@ -14,8 +14,7 @@ use serde_json::json;
 
 use super::wire::AcceptedImport;
 use super::{
-    Import, ImportId, ImportStatus, ImportView, ImportsSection, REJECTIONS_HEADER, Upload,
-    UploadError, store,
+    Import, ImportId, ImportStatus, ImportView, REJECTIONS_HEADER, UploadError, Uploads, store,
 };
 use crate::accounts::{Actor, OPERATOR};
 use crate::state::{AppState, Bell};
@@ -47,11 +46,11 @@ impl FromRef<AppState> for Imports {
 }
 
 /// Returns the routes of imports.
-pub fn routes(settings: &ImportsSection) -> Api<AppState> {
-    let most = i64::try_from(settings.open).unwrap_or(i64::MAX);
+pub fn routes(uploads: &Uploads) -> Api<AppState> {
+    let uploads = uploads.clone();
     let upload =
         move |State(imports): State<Imports>, caller: Caller, file: IdempotentStream<Csv>| {
-            upload(imports, caller, file, most)
+            upload(imports, caller, file, uploads.clone())
         };
     Api::new()
         .route(
@@ -87,11 +86,11 @@ async fn upload(
     imports: Imports,
     caller: Caller,
     mut file: IdempotentStream<Csv>,
-    most: i64,
+    uploads: Uploads,
 ) -> Result<Answered<Accepted<AcceptedImport>>, Problem> {
     let Imports { db, clock, bell } = imports;
     let actor = caller.account().map_or(Actor::Machine, Actor::Account);
-    let mut upload = Upload::begin(db, Arc::clone(&clock), actor, most).await?;
+    let mut upload = uploads.begin(db, Arc::clone(&clock), actor).await?;
     while let Some(piece) = file.next().await? {
         upload.add(&piece).await?;
     }
@@ -110,6 +109,8 @@ async fn upload(
     );
     let answered = answered.await?;
     bell.ring();
+    // Of a repeated request nothing was enqueued, and what is left is removed.
+    drop(upload);
     Ok(answered)
 }
 

@@ -9,7 +9,7 @@ use super::{Gatherer, Group, HEADER, ImportId, ImportStatus, Lease, Rejection, s
 /// Rows of one transaction at least; the last order of it is whole. It shares its commit with the
 /// requests of that moment, which so many rows do not hold up for long.
 const ROWS: u64 = 200;
-/// How often an import is begun: what ends its process each time is given up.
+/// How often an import is begun at one place: what ends its process each time is given up.
 pub(super) const ATTEMPTS: i64 = 5;
 
 /// The rows of one transaction.

@@ -56,7 +56,7 @@ pub(crate) async fn add_chunk(
     let added = tx
         .execute(
             "UPDATE imports SET bytes = bytes + $2, updated_at = $3
-             WHERE id = $1 AND status = 'uploading'",
+             WHERE id = $1 AND status = 'uploading' AND updated_at > 0",
             args![id, length, now],
         )
         .await?;
@@ -77,8 +77,44 @@ pub(crate) async fn enqueue(
     now: Timestamp,
 ) -> Result<bool, DbError> {
     let sql = "UPDATE imports SET status = 'queued', updated_at = $2
-               WHERE id = $1 AND status = 'uploading'";
+               WHERE id = $1 AND status = 'uploading' AND updated_at > 0";
     Ok(tx.execute(sql, args![id, now]).await? == 1)
+}
+
+/// Gives an upload up, for good: its last sign of life is that of 1970, and nothing is added to it
+/// any more. False if it was enqueued or is gone.
+pub(crate) async fn give_up(tx: &mut Tx<'_>, id: ImportId) -> Result<bool, DbError> {
+    let sql = "UPDATE imports SET updated_at = 0 WHERE id = $1 AND status = 'uploading'";
+    Ok(tx.execute(sql, args![id]).await? == 1)
+}
+
+/// Gives up the uploads that nobody has gone on with since `abandoned`.
+pub(crate) async fn give_up_resting(tx: &mut Tx<'_>, abandoned: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE imports SET updated_at = 0
+               WHERE status = 'uploading' AND updated_at BETWEEN 1 AND $1";
+    tx.execute(sql, args![abandoned]).await?;
+    Ok(())
+}
+
+/// Removes up to `most` chunks of an upload that was given up; true if it is gone with the last.
+pub(crate) async fn remove_given_up(
+    tx: &mut Tx<'_>,
+    id: ImportId,
+    most: i64,
+) -> Result<bool, DbError> {
+    let removed = tx
+        .execute(
+            "DELETE FROM import_chunks WHERE import_id = $1 AND number IN (
+                 SELECT number FROM import_chunks WHERE import_id = $1 ORDER BY number LIMIT $2)",
+            args![id, most],
+        )
+        .await?;
+    if i64::try_from(removed).is_ok_and(|removed| removed == most) {
+        return Ok(false);
+    }
+    let sql = "DELETE FROM imports WHERE id = $1 AND status = 'uploading' AND updated_at = 0";
+    tx.execute(sql, args![id]).await?;
+    Ok(true)
 }
 
 /// Returns the import `id`, once its file is whole.
@@ -97,31 +133,48 @@ pub(crate) async fn chunk(
     tx.query_optional(sql, args![id, whole(number)], |row| row.get(0)).await
 }
 
-/// Takes the lease of the oldest import that waits or whose lease is over, or of `only`. `None` if
-/// there is none, or another process was faster.
-pub(crate) async fn claim(
-    tx: &mut Tx<'_>,
-    only: Option<ImportId>,
-    (token, attempts): (&str, i64),
-    (now, until): (Timestamp, Timestamp),
-) -> Result<Option<Lease>, DbError> {
+/// What a process asks for that would work an import off.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    /// The import, if not the oldest.
+    pub(crate) only: Option<ImportId>,
+    /// A random text.
+    pub(crate) token: String,
+    /// How often an import may be begun at one place.
+    pub(crate) attempts: i64,
+    pub(crate) now: Timestamp,
+    /// When the lease ends that is asked for.
+    pub(crate) until: Timestamp,
+    /// When any lease ends by that is given now. One that ends later was given by a clock that was
+    /// set back since, and is over as well.
+    pub(crate) latest: Timestamp,
+}
+
+/// Takes the lease of the oldest import that waits or whose lease is over. `None` if there is none,
+/// or another process was faster.
+pub(crate) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Lease>, DbError> {
+    let Claim { only, token, attempts, now, until, latest } = claim;
     let sql = imports!(
         "WHERE ($1 IS NULL OR id = $1)
-           AND (status = 'queued' OR (status = 'running' AND lease_until <= $2))
+           AND (status = 'queued'
+                OR (status = 'running' AND (lease_until <= $2 OR lease_until > $3)))
          ORDER BY id LIMIT 1"
     );
-    let Some((import, actor, used)) = tx.query_optional(sql, args![only, now], read).await? else {
-        return Ok(None);
-    };
+    let found = tx.query_optional(sql, args![*only, *now, *latest], read).await?;
+    let Some((import, actor, used)) = found else { return Ok(None) };
     let claimed = tx
         .execute(
             "UPDATE imports SET status = 'running', lease = $2, lease_until = $3,
                  attempts = attempts + 1, updated_at = $4
-             WHERE id = $1 AND (status = 'queued' OR (status = 'running' AND lease_until <= $4))",
-            args![import.id, token, until, now],
+             WHERE id = $1
+               AND (status = 'queued'
+                    OR (status = 'running' AND (lease_until <= $4 OR lease_until > $5)))",
+            args![import.id, token.as_str(), *until, *now, *latest],
         )
         .await?;
-    let lease = Lease { import, actor, token: token.to_owned(), is_one_too_many: used >= attempts };
+    let is_taken_over = import.status == ImportStatus::Running;
+    let is_one_too_many = used >= *attempts;
+    let lease = Lease { import, actor, token: token.clone(), is_taken_over, is_one_too_many };
     Ok((claimed == 1).then_some(lease))
 }
 
@@ -143,6 +196,8 @@ pub(crate) struct Progressed {
 }
 
 /// Writes down how far an import is, and keeps its lease; false if the lease is somebody else's.
+///
+/// From here on the attempt under way is the first: what counts is how often the same rows failed.
 pub(crate) async fn progress(
     tx: &mut Tx<'_>,
     lease: &Lease,
@@ -155,7 +210,7 @@ pub(crate) async fn progress(
             "UPDATE imports
              SET byte_offset = $4, next_line = $5, rows_read = rows_read + $6,
                  rows_rejected = rows_rejected + $7, orders_created = orders_created + $8,
-                 status = $9, lease = $10, lease_until = $11, updated_at = $12
+                 status = $9, lease = $10, lease_until = $11, updated_at = $12, attempts = 1
              WHERE id = $1 AND lease = $2 AND byte_offset = $3",
             args![
                 lease.import.id,
@@ -251,21 +306,17 @@ pub(crate) async fn remember(
     Ok(())
 }
 
-/// Removes up to `most` pieces of files that nobody needs any more, and of uploads that nobody has
-/// gone on with since `abandoned`; returns how many.
-pub(crate) async fn remove_chunks(
-    tx: &mut Tx<'_>,
-    abandoned: Timestamp,
-    most: i64,
-) -> Result<u64, DbError> {
+/// Removes up to `most` pieces of files that nobody needs any more, those of uploads that were given
+/// up among them; returns how many.
+pub(crate) async fn remove_chunks(tx: &mut Tx<'_>, most: i64) -> Result<u64, DbError> {
     tx.execute(
         "DELETE FROM import_chunks WHERE (import_id, number) IN (
              SELECT c.import_id, c.number FROM import_chunks AS c
              JOIN imports AS i ON i.id = c.import_id
              WHERE i.status IN ('done', 'failed')
-                OR (i.status = 'uploading' AND i.updated_at <= $1)
-             LIMIT $2)",
-        args![abandoned, most],
+                OR (i.status = 'uploading' AND i.updated_at = 0)
+             LIMIT $1)",
+        args![most],
     )
     .await
 }
@@ -287,22 +338,18 @@ pub(crate) async fn remove_rejections(
     .await
 }
 
-/// Removes up to `most` imports that were over before `over`, and uploads that were given up before
-/// `abandoned`, once nothing else is left of them.
-pub(crate) async fn remove(
-    tx: &mut Tx<'_>,
-    (over, abandoned): (Timestamp, Timestamp),
-    most: i64,
-) -> Result<u64, DbError> {
+/// Removes up to `most` imports that were over before `over`, and uploads that were given up, once
+/// nothing else is left of them.
+pub(crate) async fn remove(tx: &mut Tx<'_>, over: Timestamp, most: i64) -> Result<u64, DbError> {
     tx.execute(
         "DELETE FROM imports WHERE id IN (
              SELECT i.id FROM imports AS i
              WHERE ((i.status IN ('done', 'failed') AND i.updated_at <= $1)
-                    OR (i.status = 'uploading' AND i.updated_at <= $2))
+                    OR (i.status = 'uploading' AND i.updated_at = 0))
                AND NOT EXISTS (SELECT 1 FROM import_chunks AS c WHERE c.import_id = i.id)
                AND NOT EXISTS (SELECT 1 FROM import_rejections AS r WHERE r.import_id = i.id)
-             ORDER BY i.id LIMIT $3)",
-        args![over, abandoned, most],
+             ORDER BY i.id LIMIT $2)",
+        args![over, most],
     )
     .await
 }
@@ -327,6 +374,12 @@ fn read(row: &Row<'_>) -> Result<(Import, Actor, i64), DbError> {
     };
     let actor = row.parse("actor", |text: String| Actor::parse(&text))?;
     Ok((import, actor, row.get("attempts")?))
+}
+
+/// Returns when the import came that waits longest to be begun or gone on with.
+pub(crate) async fn oldest_waiting(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, DbError> {
+    let sql = "SELECT created_at FROM imports WHERE status = 'queued' ORDER BY id LIMIT 1";
+    tx.query_optional(sql, args![], |row| row.get("created_at")).await
 }
 
 fn number(row: &Row<'_>, column: &'static str) -> Result<u64, DbError> {

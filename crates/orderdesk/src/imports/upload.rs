@@ -1,18 +1,21 @@
-//! Putting a file away while it arrives.
+//! Putting a file away while it arrives, and letting go of one that comes to nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use palisade::clock::Clock;
 use palisade::db::{Db, DbError, Tx};
 use palisade::id::Id;
 use palisade::input::{CsvDecoder, CsvFileError, CsvLimits};
 
-use super::{HEADER, ImportId, store};
+use super::{HEADER, ImportId, ImportsSection, store};
 use crate::accounts::Actor;
+use crate::state::Bell;
 
 /// The size of a chunk, in bytes: a thousand of them for the largest file that is taken, and some
 /// hundred can be removed in one transaction.
 pub(super) const CHUNK: usize = 64 * 1024;
+/// Chunks that are removed in one transaction: a MiB.
+const REMOVED: i64 = 16;
 
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -31,33 +34,62 @@ pub enum UploadError {
     Db(#[from] DbError),
 }
 
+/// The uploads of this process; a clone is the same ones.
+///
+/// An upload has one of the places of open imports until it is enqueued or removed. However it ends,
+/// it is told of here, so that a client that hangs up does not keep its place.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    most: i64,
+    /// No more than there are places.
+    ended: Arc<Mutex<Vec<ImportId>>>,
+    bell: Bell,
+}
+
 /// A file that arrives. Each chunk is on the disk before the next is taken; nothing counts before
-/// [`store::enqueue`], and what is given up is removed later.
+/// [`store::enqueue`]. What is not enqueued when this is dropped, is removed.
 #[derive(Debug)]
 pub struct Upload {
     db: Db,
     clock: Arc<dyn Clock>,
     id: ImportId,
+    uploads: Uploads,
     chunk: Vec<u8>,
     number: u64,
     /// Looks at the first line, until it is known to be right.
     header: Option<CsvDecoder>,
 }
 
-impl Upload {
-    /// Begins an upload for `actor`, unless `most` imports are open.
+impl Uploads {
+    /// Takes as many as `settings` say.
+    pub fn new(settings: &ImportsSection) -> Self {
+        let most = i64::try_from(settings.open).unwrap_or(i64::MAX);
+        Self { most, ended: Arc::default(), bell: Bell::default() }
+    }
+
+    /// Begins an upload for `actor`.
     ///
     /// # Errors
     ///
-    /// [`UploadError::TooMany`], and what the database answers.
+    /// [`UploadError::TooMany`] if no place is free, and what the database answers.
     pub async fn begin(
+        &self,
         db: Db,
         clock: Arc<dyn Clock>,
         actor: Actor,
-        most: i64,
-    ) -> Result<Self, UploadError> {
-        let now = clock.now();
-        let id = Id::new_at(now);
+    ) -> Result<Upload, UploadError> {
+        let (now, most) = (clock.now(), self.most);
+        // Whatever becomes of this future, the upload is told of when it ends.
+        let upload = Upload {
+            db: db.clone(),
+            clock,
+            id: Id::new_at(now),
+            uploads: self.clone(),
+            chunk: Vec::new(),
+            number: 0,
+            header: Some(CsvDecoder::new(HEADER, CsvLimits::default())),
+        };
+        let id = upload.id;
         db.write(async move |tx: &mut Tx<'_>| {
             if store::count_open(tx, most).await? >= most {
                 return Err(UploadError::TooMany);
@@ -65,10 +97,47 @@ impl Upload {
             Ok(store::begin(tx, id, actor, now).await?)
         })
         .await?;
-        let header = Some(CsvDecoder::new(HEADER, CsvLimits::default()));
-        Ok(Self { db, clock, id, chunk: Vec::with_capacity(CHUNK), number: 0, header })
+        Ok(upload)
     }
 
+    /// Waits until an upload has ended, or one has since the last time.
+    pub async fn one_ended(&self) {
+        self.bell.heard().await;
+    }
+
+    /// Removes what is left of uploads that have ended and were not enqueued.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers; what is left is removed the next time.
+    pub async fn remove_ended(&self, db: &Db) -> Result<(), DbError> {
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        for (place, id) in ended.iter().enumerate() {
+            if let Err(error) = remove(db, *id).await {
+                self.tell(ended.get(place..).unwrap_or_default());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, ended: &[ImportId]) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ended);
+    }
+}
+
+async fn remove(db: &Db, id: ImportId) -> Result<(), DbError> {
+    // In a transaction of its own: from here on nobody adds to it or enqueues it.
+    let given_up = db.write(async move |tx: &mut Tx<'_>| store::give_up(tx, id).await).await?;
+    if !given_up {
+        return Ok(());
+    }
+    let remove = async move |tx: &mut Tx<'_>| store::remove_given_up(tx, id, REMOVED).await;
+    while !db.write(remove).await? {}
+    Ok(())
+}
+
+impl Upload {
     /// Adds the next piece of the file.
     ///
     /// # Errors
@@ -88,12 +157,13 @@ impl Upload {
         Ok(())
     }
 
-    /// Says that the file is whole, and returns what it is called; it is still to be enqueued.
+    /// Says that the file is whole, and returns what it is called; it is still to be enqueued, and
+    /// this to be kept until then.
     ///
     /// # Errors
     ///
     /// See [`UploadError`].
-    pub async fn finish(mut self) -> Result<ImportId, UploadError> {
+    pub async fn finish(&mut self) -> Result<ImportId, UploadError> {
         self.look_at_header(&[], true)?;
         if !self.chunk.is_empty() {
             self.put_away().await?;
@@ -123,5 +193,12 @@ impl Upload {
         });
         self.number += 1;
         if added.await? { Ok(()) } else { Err(UploadError::GivenUp) }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.uploads.tell(&[self.id]);
+        self.uploads.bell.ring();
     }
 }

@@ -1,4 +1,4 @@
-//! The task that works imports off in the background of a service.
+//! The tasks that work imports off in the background of a service.
 
 use std::time::Duration;
 
@@ -7,37 +7,42 @@ use palisade::db::DbError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Ended, Importer};
+use super::{Ended, Importer, Uploads};
 use crate::state::Bell;
 
 /// How often is looked for work that no bell told of, give or take half.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often is measured how long imports wait, give or take half.
+const MEASURE: Duration = Duration::from_secs(5);
 
-/// The task that works imports off while a service runs.
+/// The tasks that work imports off, and remove what is left of uploads, while a service runs.
 #[derive(Debug)]
 pub struct Worker {
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    working: JoinHandle<()>,
+    tidying: JoinHandle<()>,
 }
 
 impl Worker {
-    /// Starts it; it looks for work when `bell` is rung, and from time to time.
-    pub fn start(importer: Importer, bell: Bell) -> Self {
+    /// Starts them; work is looked for when `bell` is rung, and from time to time.
+    pub fn start(importer: Importer, uploads: Uploads, bell: Bell) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(importer, bell, stopped));
-        Self { stop, task }
+        let tidying = tokio::spawn(tidy(importer.clone(), uploads, stopped.clone()));
+        let working = tokio::spawn(work(importer, bell, stopped));
+        Self { stop, working, tidying }
     }
 
-    /// Has it end behind the transaction under way, and waits for that.
+    /// Has them end behind the transaction under way, and waits for that.
     pub async fn stop(self) {
         self.stop.send(true).ok();
-        if self.task.await.is_err() {
-            tracing::error!("the task that works imports off has panicked");
+        let (working, tidying) = tokio::join!(self.working, self.tidying);
+        if working.and(tidying).is_err() {
+            tracing::error!("a task that works imports off has panicked");
         }
     }
 }
 
-async fn run(importer: Importer, bell: Bell, stopped: watch::Receiver<bool>) {
+async fn work(importer: Importer, bell: Bell, stopped: watch::Receiver<bool>) {
     let is_stopped = || *stopped.borrow();
     while !is_stopped() {
         match work_once(&importer, is_stopped).await {
@@ -46,14 +51,37 @@ async fn run(importer: Importer, bell: Bell, stopped: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(%error, "work on an import failed and is tried again"),
         }
         let mut ending = stopped.clone();
-        let [random] = random_bytes::<1>();
-        let pause = LOOK / 2 + LOOK * u32::from(random) / 255;
         tokio::select! {
             () = bell.heard() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(about(LOOK)) => {}
             _ = ending.wait_for(|is_stopped| *is_stopped) => {}
         }
     }
+}
+
+/// Removes what is left of uploads, and measures how long imports wait. At the end of the service it
+/// removes what the last uploads have left.
+async fn tidy(importer: Importer, uploads: Uploads, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let is_last = *stopped.borrow();
+        if let Err(error) = importer.tidy(&uploads).await {
+            tracing::warn!(%error, "what is left of uploads could not be removed yet");
+        }
+        if is_last {
+            return;
+        }
+        tokio::select! {
+            () = uploads.one_ended() => {}
+            () = tokio::time::sleep(about(MEASURE)) => {}
+            _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
+        }
+    }
+}
+
+/// Returns `pause`, give or take half.
+fn about(pause: Duration) -> Duration {
+    let [random] = random_bytes::<1>();
+    pause / 2 + pause * u32::from(random) / 255
 }
 
 /// Works one import off; false if there is none.
@@ -61,7 +89,10 @@ async fn work_once(importer: &Importer, is_stopped: impl Fn() -> bool) -> Result
     let Some(lease) = importer.claim(None).await? else { return Ok(false) };
     let import = &lease.import;
     let (id, line) = (import.id, import.position.line);
-    tracing::info!(import = %id, line, "an import is worked off");
+    match lease.is_taken_over {
+        true => tracing::warn!(import = %id, line, "an import is taken over and worked off"),
+        false => tracing::info!(import = %id, line, "an import is worked off"),
+    }
     match importer.work(lease.clone(), is_stopped).await {
         Ok(Ended::Over | Ended::Stopped) => Ok(true),
         Ok(Ended::Lost) => {

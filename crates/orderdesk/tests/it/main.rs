@@ -29,6 +29,7 @@ mod edge_proxies;
 mod exposition;
 mod idempotency;
 mod imports;
+mod imports_attacks;
 mod leaks;
 mod leaks_crash;
 mod leaks_drive;

@@ -1,0 +1,241 @@
+//! Uploads and imports that are cut, repeated, slow or stopped: what they hold is let go of, and what
+//! was answered 202 is done once.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use palisade_testing::Reply;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::imports::{HEADER, ended, upload};
+use crate::support::{Caller, Setup, TestService, text};
+
+#[tokio::test]
+async fn refused_repeated_and_cut_uploads_leave_nothing_and_keep_no_place() {
+    let app = Setup::default().setting("imports.open", "3").start().await;
+    app.customer("ada").await;
+    let machine = app.machine();
+    let file = format!("{HEADER}x,ada,EUR,A,1,1.00\n");
+    let first = keyed(&machine, &file).await;
+    ended(&machine, &first).await;
+
+    for _ in 0..4 {
+        upload(&machine, "a;b\n").await.assert_status(400);
+        settled(&app).await;
+        assert_eq!(keyed(&machine, &file).await.json(), first.json());
+        settled(&app).await;
+        break_off(&app, 200_000).await;
+        settled(&app).await;
+    }
+
+    ended(&machine, &upload(&machine, file).await).await;
+    assert_eq!(app.folder.number("SELECT count(*) FROM imports"), 2);
+    assert_eq!(app.folder.number("SELECT count(*) FROM import_chunks"), 0);
+}
+
+#[tokio::test]
+async fn equal_uploads_at_once_under_one_key_are_one_import() {
+    const TOGETHER: usize = 20;
+    let app = Setup::default().setting("imports.open", "40").start().await;
+    app.customer("ada").await;
+    let machine = app.machine();
+    // Several chunks, so that they are under way together.
+    let mut file = format!("{HEADER}x,ada,EUR,A,1,1.00\n");
+    file.push_str(&"\n".repeat(150_000));
+
+    let mut together = JoinSet::new();
+    for _ in 0..TOGETHER {
+        let (machine, file) = (app.again(&machine), file.clone());
+        together.spawn(async move { keyed(&machine, &file).await });
+    }
+    let replies = together.join_all().await;
+
+    let answers: Vec<_> = replies.iter().map(|reply| reply.assert_status(202).json()).collect();
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let done = ended(&machine, &replies[0]).await;
+    assert_eq!((&done["status"], &done["orders_created"]), (&json!("done"), &json!(1)));
+    settled(&app).await;
+    assert_eq!(app.folder.number("SELECT count(*) FROM imports"), 1);
+    assert_eq!(app.folder.number("SELECT count(*) FROM import_chunks"), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_grows_beyond_64_mib_is_refused_while_it_comes() {
+    let app = TestService::start().await;
+    let mut stream = TcpStream::connect(app.service.public()).await.unwrap();
+    let head = head(&app, "transfer-encoding: chunked");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        let piece = [HEADER.as_bytes(), &[b'\n'; 1 << 20]].concat();
+        let framed = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+        // The answer may come, and the connection go, before everything is sent.
+        for _ in 0..66 {
+            if writing.write_all(&framed).await.is_err() {
+                return;
+            }
+        }
+        writing.write_all(b"0\r\n\r\n").await.ok();
+    });
+
+    let mut answer = Vec::new();
+    let reads = async { while let Ok(1..) = reading.read_buf(&mut answer).await {} };
+    tokio::time::timeout(Duration::from_secs(60), reads).await.expect("the connection ends");
+
+    sending.await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
+    settled(&app).await;
+    assert_eq!(app.folder.number("SELECT count(*) FROM imports"), 0);
+}
+
+#[tokio::test]
+async fn an_import_that_gets_on_outlives_more_kills_than_one_that_does_not_may_have() {
+    const ORDERS: i64 = 6_000;
+    let mut app = Setup::default().setting("imports.lease", "1s").start().await;
+    app.customer("ada").await;
+    let mut file = HEADER.to_owned();
+    (0..ORDERS).for_each(|number| writeln!(file, "o-{number},ada,EUR,A,1,1.00").unwrap());
+    let accepted = upload(&app.machine(), file).await;
+
+    let mut seen = 0;
+    for kill in 0..7 {
+        let made = loop {
+            let made = app.folder.number("SELECT orders_created FROM imports");
+            let over = "SELECT count(*) FROM imports WHERE status IN ('done', 'failed')";
+            assert_eq!(app.folder.number(over), 0, "over after {kill} kills and {made} orders");
+            if made > seen {
+                break made;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        app.kill_and_restart().await;
+        seen = made;
+    }
+
+    let done = ended(&app.machine(), &accepted).await;
+    assert_eq!((&done["status"], &done["orders_created"]), (&json!("done"), &json!(ORDERS)));
+    assert_eq!(app.folder.number("SELECT count(*) FROM orders"), ORDERS);
+}
+
+#[tokio::test]
+async fn an_import_that_ends_its_process_each_time_is_given_up() {
+    let app = TestService::start().await;
+    app.customer("ada").await;
+    let id = "00000000000000000000000001";
+    put_away(&app, id, "'running', 'gone', 1, 5, 1");
+
+    let machine = app.machine();
+    let failed = until_over(&machine, id).await;
+
+    assert_eq!((&failed["status"], &failed["orders_created"]), (&json!("failed"), &json!(0)));
+    let told = machine.get(&format!("/imports/{id}/rejections")).send().await.text();
+    assert!(told.contains("given_up"), "{told}");
+    assert_eq!(app.folder.number("SELECT count(*) FROM orders"), 0);
+}
+
+#[tokio::test]
+async fn a_lease_of_a_clock_that_was_set_back_since_holds_nothing_up() {
+    let app = TestService::start().await;
+    app.customer("ada").await;
+    let id = "00000000000000000000000001";
+    let in_an_hour = "9999999999999";
+    put_away(&app, id, &format!("'running', 'gone', {in_an_hour}, 1, 1"));
+
+    let done = until_over(&app.machine(), id).await;
+
+    assert_eq!((&done["status"], &done["orders_created"]), (&json!("done"), &json!(1)));
+}
+
+/// Stores an import of one order for ada, in the state that is said: status, lease, its end, attempts
+/// and the last sign of life.
+fn put_away(app: &TestService, id: &str, state: &str) {
+    let file = format!("{HEADER}x,ada,EUR,A,1,1.00\n");
+    let hex: String = file.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    let content =
+        if app.folder.is_on_a_server() { format!("'\\x{hex}'") } else { format!("x'{hex}'") };
+    // In one statement each, the chunk behind its import; nobody claims it before it is whole.
+    for statement in [
+        format!(
+            "INSERT INTO imports (id, actor, status, bytes, byte_offset, next_line, rows_read,
+                 rows_rejected, orders_created, attempts, created_at, updated_at)
+             VALUES ('{id}', 'api_key', 'uploading', {}, 0, 1, 0, 0, 0, 0, 1, 1)",
+            file.len()
+        ),
+        format!(
+            "INSERT INTO import_chunks (import_id, number, content) VALUES ('{id}', 0, {content})"
+        ),
+        {
+            let parts: Vec<&str> = state.split(", ").collect();
+            let [status, lease, until, attempts, updated] = parts[..] else { panic!("{state}") };
+            format!(
+                "UPDATE imports SET status = {status}, lease = {lease}, lease_until = {until},
+                     attempts = {attempts}, updated_at = {updated} WHERE id = '{id}'"
+            )
+        },
+    ] {
+        assert_eq!(app.folder.tamper(&statement), Ok(1), "{statement}");
+    }
+}
+
+async fn until_over(caller: &Caller, id: &str) -> serde_json::Value {
+    for _ in 0..600 {
+        let import = caller.get(&format!("/imports/{id}")).send().await.assert_status(200).json();
+        if ["done", "failed"].contains(&text(&import, "status")) {
+            return import;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{id} does not end");
+}
+
+async fn keyed(caller: &Caller, file: &str) -> Reply {
+    let call = caller.post("/imports").header("idempotency-key", "k");
+    call.header("content-type", "text/csv").body(file.to_owned()).send().await
+}
+
+/// Waits until no upload is under way or left over, and no file of one that is done.
+async fn settled(app: &TestService) {
+    let left = "SELECT (SELECT count(*) FROM imports WHERE status = 'uploading')
+                     + (SELECT count(*) FROM import_chunks AS c JOIN imports AS i
+                            ON i.id = c.import_id WHERE i.status IN ('done', 'uploading'))";
+    for _ in 0..200 {
+        if app.folder.number(left) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("uploads are left: {}", app.folder.number(left));
+}
+
+/// Sends the beginning of a file, waits until some of it is put away, and hangs up.
+async fn break_off(app: &TestService, sent: usize) {
+    let mut stream = TcpStream::connect(app.service.public()).await.unwrap();
+    let head = head(app, &format!("content-length: {}", sent + 1));
+    let piece = [HEADER.as_bytes(), &vec![b'\n'; sent - HEADER.len()]].concat();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&piece).await.unwrap();
+    for _ in 0..200 {
+        let chunks = "SELECT count(*) FROM import_chunks AS c JOIN imports AS i
+                          ON i.id = c.import_id WHERE i.status = 'uploading'";
+        if app.folder.number(chunks) > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("nothing is put away");
+}
+
+fn head(app: &TestService, length: &str) -> String {
+    format!(
+        "POST /imports HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
+         content-type: text/csv\r\n{length}\r\n\r\n",
+        app.folder.secret("API_KEY")
+    )
+}
