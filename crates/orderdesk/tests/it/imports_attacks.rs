@@ -87,7 +87,9 @@ async fn a_body_that_grows_beyond_64_mib_is_refused_while_it_comes() {
 
     sending.await.unwrap();
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
+    // A connection that ends with much unread may take the answer with it.
+    let is_told = answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large");
+    assert!(is_told || answer.is_empty(), "{answer}");
     settled(&app).await;
     assert_eq!(app.folder.number("SELECT count(*) FROM imports"), 0);
 }
