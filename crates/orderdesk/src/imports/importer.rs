@@ -141,16 +141,17 @@ impl Importer {
         let id = lease.import.id;
         let mut source = Source::open(self.db.clone(), &lease);
         loop {
-            let batch = match lease.is_one_too_many {
-                true => source.given_up(),
-                false => source.next_batch().await?,
-            };
-            let status = batch.status;
-            match self.apply(&lease, batch).await {
-                Ok(made) => self.count(&made),
+            let made = match self.make(&lease, &mut source, &is_stopped).await {
+                Ok(Some(made)) => made,
+                Ok(None) => {
+                    self.release(&lease, false).await?;
+                    return Ok(Ended::Stopped);
+                }
                 Err(Undone::Lost) => return Ok(Ended::Lost),
                 Err(Undone::Db(error)) => return Err(error),
-            }
+            };
+            self.count(&made);
+            let status = made.status;
             if status != ImportStatus::Running {
                 tracing::info!(import = %id, outcome = %status, "an import ended");
                 self.remove_chunks(&is_stopped).await;
@@ -161,6 +162,37 @@ impl Importer {
                 return Ok(Ended::Stopped);
             }
         }
+    }
+
+    /// Works the rows of the next transaction off; `None` if it was stopped before.
+    async fn make(
+        &self,
+        lease: &Arc<Lease>,
+        source: &mut Source,
+        is_stopped: &impl Fn() -> bool,
+    ) -> Result<Option<Progressed>, Undone> {
+        if lease.is_one_too_many {
+            return self.apply(lease, source.given_up()).await.map(Some);
+        }
+        let mut reading = std::pin::pin!(source.next_batch());
+        // One reference can have all rows of a file, and reading them outlast the lease.
+        loop {
+            if let Ok(batch) = tokio::time::timeout(self.lease / 4, &mut reading).await {
+                return self.apply(lease, batch?).await.map(Some);
+            }
+            if is_stopped() {
+                return Ok(None);
+            }
+            self.renew(lease).await?;
+        }
+    }
+
+    async fn renew(&self, lease: &Arc<Lease>) -> Result<(), Undone> {
+        let (lease, now) = (Arc::clone(lease), self.clock.now());
+        let span = (now, now.after(self.lease));
+        let renewed =
+            self.db.write(async move |tx: &mut Tx<'_>| store::renew(tx, &lease, span).await);
+        if renewed.await? { Ok(()) } else { Err(Undone::Lost) }
     }
 
     /// Gives the lease back; the attempt counts if it failed.

@@ -231,6 +231,17 @@ pub(crate) async fn progress(
     Ok(changed == 1)
 }
 
+/// Keeps the lease of an import that makes no rows yet; false if it is somebody else's.
+pub(crate) async fn renew(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    (now, until): (Timestamp, Timestamp),
+) -> Result<bool, DbError> {
+    let sql = "UPDATE imports SET lease_until = $3, updated_at = $4 WHERE id = $1 AND lease = $2";
+    let renewed = tx.execute(sql, args![lease.import.id, lease.token.as_str(), until, now]).await?;
+    Ok(renewed == 1)
+}
+
 /// Gives the lease back, so that the next may take it at once; the attempt too, unless it `counts`.
 pub(crate) async fn release(
     tx: &mut Tx<'_>,

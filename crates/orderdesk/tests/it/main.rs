@@ -30,6 +30,7 @@ mod exposition;
 mod idempotency;
 mod imports;
 mod imports_attacks;
+mod imports_slow;
 mod leaks;
 mod leaks_crash;
 mod leaks_drive;
