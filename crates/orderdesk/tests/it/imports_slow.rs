@@ -182,6 +182,7 @@ async fn comes_beyond(app: &TestService, before: i64) -> i64 {
 }
 
 /// Asserts that the service never held much more than before, and says what was measured.
+#[expect(clippy::print_stdout, reason = "what was measured is told with --nocapture")]
 fn told(what: &str, app: &TestService, before: u64, bytes: usize, times: (Duration, Duration)) {
     let after = peak_memory(&app.service);
     let (stored, all) = times;
