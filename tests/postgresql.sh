@@ -2,7 +2,9 @@
 # Runs a command beside a PostgreSQL server of its own: tests/postgresql.sh COMMAND...
 # The server listens on a free port of loopback, keeps its data in a temporary folder that is removed
 # at the end, and is told to the command by ORDERDESK_TEST_POSTGRES, under which every test has a
-# database of its own; ORDERDESK_TEST_POSTGRES_LOG is the file that it logs to. It runs as another user than root, whom PostgreSQL refuses.
+# database of its own; ORDERDESK_TEST_POSTGRES_LOG is the file that it logs to. It runs as another user
+# than root, whom PostgreSQL refuses. POSTGRESQL_DURABLE=yes has it wait for the disk, as in
+# production: for measurements.
 # Needs Debian's postgresql, or any whose programs are found; asks apt-get for it where it is missing.
 set -euo pipefail
 
@@ -49,7 +51,7 @@ install() {
     "${as_root[@]}" apt-get install -qq -y --no-install-recommends postgresql >/dev/null 2>&1 || true
 }
 
-# Starts the server without waiting for the disk: tests of durability have their own.
+# Starts the server, by default without waiting for the disk: tests of durability have their own.
 start() {
     local as=()
     if [ "$(id -u)" -eq 0 ]; then
@@ -74,8 +76,12 @@ start() {
 
 cd_and_serve() {
     cd "$folder"
+    local durable=off
+    if [ "${POSTGRESQL_DURABLE:-no}" = yes ]; then
+        durable=on
+    fi
     exec "$@" "$programs/postgres" -D data -k "$folder" -p "$port" -c listen_addresses=127.0.0.1 \
-        -c max_connections=500 -c fsync=off -c full_page_writes=off >log 2>&1
+        -c max_connections=500 -c fsync=$durable -c full_page_writes=$durable >log 2>&1
 }
 
 finish() {

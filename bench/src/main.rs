@@ -4,16 +4,20 @@
 //! JSON object for programs. It measures and never judges: a slow result is no failure.
 
 mod edge;
+mod effort;
 mod figures;
 mod footprint;
 mod import;
 mod machine;
 mod orderdesk;
+mod orders;
 mod redact;
 mod report;
+mod wrk;
 
 use std::process::ExitCode;
 
+use crate::effort::Effort;
 use crate::report::Report;
 
 fn main() -> ExitCode {
@@ -28,6 +32,9 @@ fn main() -> ExitCode {
         [edge::SERVER, variant, options @ ..] => edge::serve(variant, options),
         ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
         ["import"] => import::measure().map(|report| say(report.to_text())),
+        ["orders"] => orders::measure(Effort::FULL).map(|report| say(report.to_text())),
+        ["orders", "--short"] => orders::measure(Effort::SHORT).map(|report| say(report.to_text())),
+        [orders::TURN, options @ ..] => orders::take(options),
         ["redact"] => redact::measure().map(|report| say(report.to_text())),
         ["all"] => all().map(|reports| say(to_text(&reports))),
         ["all", "--markdown"] => {
@@ -49,7 +56,13 @@ fn main() -> ExitCode {
 
 /// Runs every scenario, one after the other so that none disturbs another.
 fn all() -> anyhow::Result<Vec<Report>> {
-    Ok(vec![edge::measure()?, footprint::measure()?, redact::measure()?, import::measure()?])
+    Ok(vec![
+        edge::measure()?,
+        footprint::measure()?,
+        redact::measure()?,
+        import::measure()?,
+        orders::measure(Effort::FULL)?,
+    ])
 }
 
 fn to_text(reports: &[Report]) -> String {
@@ -77,6 +90,8 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
               Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
   import      a million rows of orders from a CSV file and to one; the decoder beside the csv crate
+  orders      an order as one durable transaction, against what people write and what the disk gives, on
+              both databases and over HTTP; asks for PostgreSQL; with --short only to see that it runs
   redact      taking secrets out of a line of the access log, in the log's writer
   all         every scenario in turn; with --markdown writes bench/RESULTS.md
 

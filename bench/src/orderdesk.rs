@@ -8,29 +8,43 @@ use anyhow::{Context as _, bail, ensure};
 use palisade_testing::{Program, Service};
 use serde_json::Value;
 
-/// Builds the release program and returns where it is, as cargo tells it.
+/// Builds the service for release and returns where it is.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    build_program("orderdesk", &["-p", "orderdesk"])
+}
+
+/// Builds the release program `name` with more arguments for cargo, and returns where it is, as
+/// cargo tells it.
+///
+/// # Errors
+/// When it does not build.
 #[expect(
     clippy::disallowed_types,
     reason = "a bench builds what it measures; no service does this"
 )]
-pub(crate) fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build_program(name: &str, arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let built = std::process::Command::new(toolchain_program("CARGO", "cargo"))
-        .args(["build", "--release", "--locked", "-p", "orderdesk"])
+        .args(["build", "--release", "--locked"])
+        .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(std::process::Stdio::inherit())
         .output()
         .context("cargo cannot be run")?;
-    ensure!(built.status.success(), "orderdesk does not build");
+    ensure!(built.status.success(), "{name} does not build");
 
     let messages = String::from_utf8(built.stdout)?;
-    messages.lines().find_map(executable).context("cargo built no orderdesk program")
+    let program = messages.lines().find_map(|message| executable(message, name));
+    program.with_context(|| format!("cargo built no program {name}"))
 }
 
 /// Reads the path of the program from one of cargo's messages.
-fn executable(message: &str) -> Option<PathBuf> {
+fn executable(message: &str, name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
-    let is_ours = message.pointer("/target/name")? == "orderdesk";
+    let is_ours = message.pointer("/target/name")? == name;
     let executable = message.get("executable")?.as_str()?;
     is_ours.then(|| PathBuf::from(executable))
 }

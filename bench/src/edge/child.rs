@@ -19,7 +19,7 @@ use super::variant::Variant;
 
 /// A server with what it writes to standard error in a file; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
     token: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts `variant` with as many workers as there are processors.
-    pub(super) async fn start(variant: Variant) -> anyhow::Result<Self> {
+    pub(crate) async fn start(variant: Variant) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([SUBCOMMAND, variant.name()]);
         Self::spawn(command, tempfile::tempdir()?).await
@@ -67,17 +67,17 @@ impl Server {
     }
 
     /// Returns where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Returns the session token that it wants, if any.
-    pub(super) fn token(&self) -> Option<&str> {
+    pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
     /// Returns a folder that goes with the server.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -119,7 +119,7 @@ impl Server {
     }
 
     /// Ends the server as it wants to be ended, and returns the lines that it has logged.
-    pub(super) async fn stop(mut self) -> anyhow::Result<f64> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<f64> {
         drop(self.child.stdin.take());
         let ended = tokio::time::timeout(STOP, self.child.wait()).await;
         let status = ended.context("the server does not end")??;

@@ -16,14 +16,14 @@ mod variant;
 
 use anyhow::ensure;
 
-use self::child::Server;
 use self::rows::{Found, Round, Sample};
-use self::variant::Variant;
 use crate::orderdesk;
 use crate::report::Report;
 
-pub(crate) use self::child::SUBCOMMAND as SERVER;
+pub(crate) use self::child::{SUBCOMMAND as SERVER, Server};
+pub(crate) use self::load::{CONNECTIONS, run as ask};
 pub(crate) use self::serve::serve;
+pub(crate) use self::variant::Variant;
 
 /// Measures every variant.
 ///
@@ -62,7 +62,7 @@ async fn sample(variant: Variant) -> anyhow::Result<Sample> {
 
     ensure!(load.requests > 0.0, "wrk counted no request");
     Ok(Sample {
-        requests_per_second: load.requests / load.seconds,
+        requests_per_second: load.per_second(),
         p99_us: load.p99_us,
         cpu_us: cpu_seconds * 1e6 / load.requests,
         logged_share: lines / (warm_up.requests + load.requests),

@@ -11,10 +11,12 @@ pub(crate) enum Variant {
     TowerHttp,
     /// Palisade with everything on, for callers with a session.
     Session,
+    /// The same, with an order in and out; only what orders are compared with.
+    Order,
 }
 
 impl Variant {
-    /// All of them, in the order in which they take turns.
+    /// Those that `edge` compares, in the order in which they take turns.
     pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Guarded, Self::TowerHttp, Self::Session];
 
     /// Returns the name by which the child process is told what to serve.
@@ -24,11 +26,12 @@ impl Variant {
             Self::Guarded => "guarded",
             Self::TowerHttp => "tower-http",
             Self::Session => "session",
+            Self::Order => "order",
         }
     }
 
     /// Returns the variant called `name`.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|variant| variant.name() == name)
+        Self::ALL.into_iter().chain([Self::Order]).find(|variant| variant.name() == name)
     }
 }

@@ -48,16 +48,24 @@ palisade::view! {
 /// Serves anyone.
 pub(super) fn start(listener: TcpListener) -> anyhow::Result<Started> {
     let log = start_log()?;
-    serve(listener, Anyone, &())?;
+    serve(listener, users(Anyone), &())?;
     Ok(Started { token: None, keeps: Box::new(log) })
 }
 
-/// Serves callers with a session, which is looked up in a database in a temporary folder.
+/// Serves callers with a session.
 pub(super) async fn start_with_session(listener: TcpListener) -> anyhow::Result<Started> {
+    serve_with_session(listener, users(session())).await
+}
+
+/// Serves `api` to callers with a session, which is looked up in a database in a temporary folder.
+pub(super) async fn serve_with_session(
+    listener: TcpListener,
+    api: Api<Auth>,
+) -> anyhow::Result<Started> {
     let log = start_log()?;
     let folder = tempfile::tempdir()?;
     let (auth, token) = sign_in(&folder).await?;
-    serve(listener, session(), &auth)?;
+    serve(listener, api, &auth)?;
     Ok(Started { token: Some(token), keeps: Box::new((log, folder)) })
 }
 
@@ -67,11 +75,14 @@ fn start_log() -> anyhow::Result<Log> {
     Ok(log)
 }
 
-fn serve<S>(listener: TcpListener, policy: impl Policy<S>, state: &S) -> anyhow::Result<()>
+fn users<S: Clone + Send + Sync + 'static>(policy: impl Policy<S>) -> Api<S> {
+    Api::new().route(Route::post("/users", "createUser").policy(policy).handle(create))
+}
+
+fn serve<S>(listener: TcpListener, api: Api<S>, state: &S) -> anyhow::Result<()>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let api = Api::new().route(Route::post("/users", "createUser").policy(policy).handle(create));
     let limits = LimitsSection::default();
     let mut edge = limits.public_edge(&ServerSection::default(), Throttle::At(NEVER_REACHED));
     edge.per_account = Arc::new(RateLimiter::of(Throttle::At(NEVER_REACHED)));

@@ -2,6 +2,7 @@
 
 mod bare;
 mod guarded;
+mod order;
 mod rules;
 mod tower_http;
 
@@ -62,5 +63,6 @@ async fn start(variant: Variant, listener: TcpListener) -> anyhow::Result<Starte
         Variant::Guarded => guarded::start(listener),
         Variant::TowerHttp => tower_http::start(listener),
         Variant::Session => guarded::start_with_session(listener).await,
+        Variant::Order => order::start(listener).await,
     }
 }
