@@ -94,8 +94,13 @@ fn limiters(rate: &Live<RateSection>) -> Limiters {
 }
 
 /// Every migration of the service's own tables, in order.
-const MIGRATIONS: &[Migration] =
-    &[accounts::MIGRATION, orders::MIGRATION, orders::FILTERS_MIGRATION, imports::MIGRATION];
+const MIGRATIONS: &[Migration] = &[
+    accounts::MIGRATION,
+    orders::MIGRATION,
+    orders::FILTERS_MIGRATION,
+    imports::MIGRATION,
+    orders::STATUS_MIGRATION,
+];
 
 /// The tables of the library and of the service.
 pub const SCHEMAS: [Schema; 3] = [

@@ -53,3 +53,10 @@ pub const FILTERS_MIGRATION: Migration = Migration {
     name: "order filters",
     sql: include_str!("../../migrations/0003_order_filters.sql"),
 };
+
+/// The indexes of two lists, which no other list takes for its own.
+pub const STATUS_MIGRATION: Migration = Migration {
+    version: 5,
+    name: "orders by status",
+    sql: include_str!("../../migrations/0005_orders_by_status.sql"),
+};

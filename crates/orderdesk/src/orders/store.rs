@@ -231,9 +231,10 @@ pub async fn list(
     limit: NonZeroU32,
 ) -> Result<Vec<AnyOrder>, DbError> {
     // A statement for each leading column, so that each walks the index that fits it. Ids hold the
-    // time of their making, so a span of time is a range of each of these indexes.
+    // time of their making, so a span of time is a range of each of these indexes. `version > 0`
+    // holds for every order, and names the index that no other of these statements is to walk.
     const OWN: &str = listed!(
-        "customer = $1 AND ($2 IS NULL OR status = $2)
+        "customer = $1 AND version > 0 AND ($2 IS NULL OR status = $2)
                                AND ($3 IS NULL OR reference = $3)"
     );
     const OWN_BY_STATUS: &str = listed!(
@@ -246,7 +247,7 @@ pub async fn list(
     );
     const ALL: &str = listed!("$1 IS NULL AND $2 IS NULL AND ($3 IS NULL OR reference = $3)");
     const BY_STATUS: &str = listed!(
-        "$1 IS NULL AND status = $2
+        "$1 IS NULL AND status = $2 AND version > 0
                                      AND ($3 IS NULL OR reference = $3)"
     );
     const BY_REFERENCE: &str = listed!(

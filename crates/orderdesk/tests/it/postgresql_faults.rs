@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Caller, Setup, TestService};
+use crate::support::{Caller, Setup, TestService, order_body};
 use crate::support_cluster::{Cluster, Stop};
 use crate::support_invariants::assert_invariants;
 use crate::support_ledger::{Book, Load, assert_kept, becomes_ready};
@@ -132,10 +132,39 @@ async fn a_way_that_is_cut_or_falls_silent_is_left_within_the_deadlines() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: run by tests/slow/65-postgresql-faults.sh"]
+async fn nobody_waits_longer_for_a_connection_because_all_of_them_wait() {
+    let setup = Setup::default().setting("database.connections", "1");
+    let scene = Scene::begin(2, setup).await;
+    let id = scene.callers.0.places_order("12.50").await;
+    let machine = scene.callers.1.clone();
+
+    scene.proxy.set(Way::Silent);
+    becomes_ready(&scene.app, false).await;
+    for _ in 0..4 {
+        let begun = Instant::now();
+        assert_problem(&machine.pay(&id).await, 503, "overloaded");
+        // The one connection gives up its work after 5 s at the soonest.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    }
+    scene.proxy.set(Way::Open);
+    becomes_ready(&scene.app, true).await;
+    machine.pay(&id).await.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "slow: run by tests/slow/65-postgresql-faults.sh"]
 async fn a_commit_without_an_answer_is_told_as_unknown_and_settled_by_the_same_key() {
     let setup = Setup::default().setting("database.statement_timeout", "1s");
     let scene = Scene::begin(4, setup).await;
+    let bob = scene.app.customer("bob").await;
 
+    // Without a key nothing is done again that may have been done.
+    for (way, kept) in [(Way::CutBeforeCommit, 0), (Way::CutAfterCommit, 1)] {
+        scene.proxy.set(way);
+        assert_problem(&bob.places(order_body("12.50")).await, 500, "internal");
+        scene.proxy.set(Way::Open);
+        assert_eq!(bob.page("/orders").await.0.len(), kept, "{way:?}");
+    }
     for way in [Way::CutBeforeCommit, Way::CutAfterCommit, Way::SilentAfterCommit] {
         let before = scene.proxy.struck();
         scene.proxy.set(way);

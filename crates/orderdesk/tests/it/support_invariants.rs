@@ -63,3 +63,64 @@ pub(crate) fn broken(folder: &Folder) -> Vec<&'static str> {
     let breaks = INVARIANTS.iter().filter(|(_, sql)| folder.number(sql) != 0);
     breaks.map(|(promise, _)| *promise).collect()
 }
+
+#[tokio::test]
+async fn each_broken_promise_is_named() {
+    let app = crate::support::TestService::start().await;
+    let (ada, machine) = (app.customer("ada").await, app.machine());
+    let id = ada.keyed("k", "/orders", Some(crate::support::order_body("12.50"))).await.json();
+    let id = crate::support::text(&id, "id").to_owned();
+    machine.pay(&id).await.assert_status(200);
+    machine.ship(&id).await.assert_status(200);
+    assert_invariants(&app.folder);
+
+    for (tamper, undo, promise) in TAMPERED {
+        assert_eq!(app.folder.tamper(tamper), Ok(1), "{tamper}");
+        let broken = broken(&app.folder);
+        assert!(broken.contains(&INVARIANTS[*promise].0), "{tamper}: {broken:?}");
+        assert_eq!(app.folder.tamper(undo), Ok(1), "{undo}");
+        assert_invariants(&app.folder);
+    }
+    let tried: std::collections::BTreeSet<_> = TAMPERED.iter().map(|(_, _, at)| *at).collect();
+    assert_eq!(tried.len(), INVARIANTS.len(), "each promise can be broken");
+}
+
+/// What breaks a promise, what mends it, and which one that is.
+const TAMPERED: &[(&str, &str, usize)] = &[
+    (
+        "UPDATE order_events SET version = 9 WHERE version = 3",
+        "UPDATE order_events SET version = 3 WHERE version = 9",
+        1,
+    ),
+    (
+        "INSERT INTO order_events SELECT order_id, 9, at, actor, action, from_status, to_status
+           FROM order_events WHERE version = 3",
+        "DELETE FROM order_events WHERE version = 9",
+        0,
+    ),
+    (
+        "UPDATE order_events SET action = 'cancel', from_status = 'new', to_status = 'cancelled'
+          WHERE version = 3",
+        "UPDATE order_events SET action = 'ship', from_status = 'paid', to_status = 'shipped'
+          WHERE version = 3",
+        2,
+    ),
+    (
+        "INSERT INTO order_events SELECT order_id, 9, at, actor, action, from_status, to_status
+           FROM order_events WHERE version = 2",
+        "DELETE FROM order_events WHERE version = 9",
+        3,
+    ),
+    ("UPDATE orders SET total = total + 1", "UPDATE orders SET total = total - 1", 4),
+    ("UPDATE order_lines SET position = 2", "UPDATE order_lines SET position = 1", 5),
+    (
+        "UPDATE orders SET created_at = created_at + 100000000",
+        "UPDATE orders SET created_at = created_at - 100000000",
+        6,
+    ),
+    (
+        "UPDATE palisade_idempotency SET status = NULL",
+        "UPDATE palisade_idempotency SET status = 201",
+        7,
+    ),
+];
