@@ -32,7 +32,7 @@ main() {
     fi
 }
 
-on_a_server='kind(test) and not test(/leaks|lockdown::|check|restore|backup|retention/)'
+on_a_server='kind(test) and not test(/leaks|lockdown::|check|restore|backup|retention|sqlite_faults/)'
 
 usage() {
     cat <<'TEXT'

@@ -47,7 +47,7 @@ pub struct Uploads {
 }
 
 /// A file that arrives. Each chunk is on the disk before the next is taken; nothing counts before
-/// [`store::enqueue`]. What is not enqueued when this is dropped, is removed.
+/// `store::enqueue`. What is not enqueued when this is dropped, is removed.
 #[derive(Debug)]
 pub struct Upload {
     db: Db,
