@@ -102,8 +102,18 @@ impl Draft {
         let good: Vec<&Row> = group.rows.iter().filter_map(|row| row.as_ref().ok()).collect();
         bad.extend(disagreements(&good));
         if let Some((first, last)) = group.beyond {
-            let detail = format!("An order has 1 to 100 rows: lines {first} to {last} are more.");
-            bad.push(Rejection::new(first, "length", detail));
+            let rejection = match bad.first().filter(|_| group.is_unknown) {
+                Some(Rejection { code, .. }) => {
+                    let detail = format!("Lines {first} to {last} cannot be read either.");
+                    Rejection::new(first, code, detail)
+                }
+                None => {
+                    let detail =
+                        format!("An order has 1 to 100 rows: lines {first} to {last} are more.");
+                    Rejection::new(first, "length", detail)
+                }
+            };
+            bad.push(rejection);
         }
         if bad.is_empty()
             && let Some(first) = good.first()

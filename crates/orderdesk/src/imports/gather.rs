@@ -13,8 +13,11 @@ const MOST_ROWS: usize = 100;
 pub struct Group {
     /// Its rows, in the order of the file; an order has no more than are kept.
     pub rows: Vec<Result<Row, Rejection>>,
-    /// The first and last line of the rows that are more than an order can have.
+    /// The first and last line of the rows that are not kept: more than an order can have, or behind
+    /// one that nobody can read.
     pub beyond: Option<(u64, u64)>,
+    /// Whether nobody knows the reference.
+    pub is_unknown: bool,
     /// How many rows there are.
     pub count: u64,
     /// Where the last of them ends.
@@ -33,18 +36,40 @@ impl Group {
     }
 
     fn new(row: Result<Row, Rejection>, end: CsvPosition) -> Self {
-        Self { rows: vec![row], beyond: None, count: 1, end }
+        Self { rows: vec![row], beyond: None, is_unknown: false, count: 1, end }
+    }
+
+    fn unknown(rejection: Rejection, end: CsvPosition) -> Self {
+        Self { is_unknown: true, ..Self::new(Err(rejection), end) }
     }
 
     fn add(&mut self, row: Result<Row, Rejection>, end: CsvPosition) {
-        let line = line_of(&row);
         if self.rows.len() < MOST_ROWS {
             self.rows.push(row);
+            self.count += 1;
+            self.end = end;
         } else {
-            self.beyond = Some((self.beyond.map_or(line, |(first, _)| first), line));
+            let line = line_of(&row);
+            self.add_beyond((line, line), 1, end);
         }
-        self.count += 1;
+    }
+
+    /// Adds rows that are not kept.
+    fn add_beyond(&mut self, (first, last): (u64, u64), count: u64, end: CsvPosition) {
+        self.beyond = Some((self.beyond.map_or(first, |(first, _)| first), last));
+        self.count += count;
         self.end = end;
+    }
+
+    /// Adds rows that nobody can read and that stand between rows of this reference.
+    fn absorb(&mut self, unknown: Self) {
+        let Self { rows, beyond, count, end, .. } = unknown;
+        let kept = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        rows.into_iter().for_each(|row| self.add(row, end));
+        if let Some(lines) = beyond {
+            // One has more behind it only when there are more than an order can have.
+            self.add_beyond(lines, count.saturating_sub(kept), end);
+        }
     }
 }
 
@@ -52,12 +77,13 @@ fn line_of(row: &Result<Row, Rejection>) -> u64 {
     row.as_ref().map_or_else(|rejection| rejection.line, |row| row.line)
 }
 
-/// Puts rows together as they come. It holds the rows of one reference, 100 at most.
+/// Puts rows together as they come. It holds the rows of one reference, 100 at most, and as many
+/// behind it that nobody can read.
 #[derive(Debug, Default)]
 pub struct Gatherer {
     current: Option<(String, Group)>,
     /// Rows behind it that cannot be read: of the same reference, if that comes again.
-    unknown: Vec<(Rejection, CsvPosition)>,
+    unknown: Vec<Group>,
     /// What is complete and was not taken yet.
     ready: Vec<Group>,
 }
@@ -69,18 +95,11 @@ impl Gatherer {
         let judged = Row::read(row);
         let name = (row.known.count() > 0).then(|| name_of(row.known.get(0)));
         match (name, judged) {
-            (None, Err(rejection)) => {
-                self.unknown.push((rejection, end));
-                if self.unknown.len() > MOST_ROWS {
-                    self.close();
-                }
-            }
+            (None, Err(rejection)) => self.add_unknown(rejection, end),
             (None, Ok(_)) => {}
             (Some(name), judged) => match &mut self.current {
                 Some((current, group)) if *current == name => {
-                    for (rejection, end) in self.unknown.drain(..) {
-                        group.add(Err(rejection), end);
-                    }
+                    self.unknown.drain(..).for_each(|unknown| group.absorb(unknown));
                     group.add(judged, end);
                 }
                 _ => {
@@ -94,8 +113,18 @@ impl Gatherer {
     /// Says that no row follows.
     pub fn close(&mut self) {
         self.ready.extend(self.current.take().map(|(_, group)| group));
-        let unknown = self.unknown.drain(..);
-        self.ready.extend(unknown.map(|(rejection, end)| Group::new(Err(rejection), end)));
+        self.ready.append(&mut self.unknown);
+    }
+
+    fn add_unknown(&mut self, rejection: Rejection, end: CsvPosition) {
+        if self.current.is_none() {
+            self.ready.push(Group::unknown(rejection, end));
+        } else if self.unknown.len() <= MOST_ROWS {
+            self.unknown.push(Group::unknown(rejection, end));
+        } else if let Some(last) = self.unknown.last_mut() {
+            // Whether they reject the order before them is not known until the next that can be read.
+            last.add_beyond((rejection.line, rejection.line), 1, end);
+        }
     }
 
     /// Returns how many rows are in groups that are complete.
@@ -113,3 +142,7 @@ impl Gatherer {
 fn name_of(cell: &str) -> String {
     Reference::from_text(cell).map_or_else(|_| cell.to_owned(), |name| name.as_str().to_owned())
 }
+
+#[cfg(test)]
+#[path = "gather_tests.rs"]
+mod tests;
