@@ -20,8 +20,8 @@ use palisade::secret::Secret;
 use palisade::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 
-static MACHINE: Role = Role::new("machine");
-const KEY: &str = "machine-key-machine-key-machine-key";
+pub(crate) static MACHINE: Role = Role::new("machine");
+pub(crate) const KEY: &str = "machine-key-machine-key-machine-key";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const NO_ROOM: &Kind = &Kind { code: "full", status: 409, title: "Full.", about: "Full." };
 
@@ -185,7 +185,7 @@ async fn note(_: Caller, request: Idempotent<Body<NewNote>>) -> Result<Answered<
 }
 
 #[derive(Debug, thiserror::Error)]
-enum NoteError {
+pub(crate) enum NoteError {
     #[error("full")]
     Full,
     #[error("gone")]
@@ -204,7 +204,7 @@ impl From<NoteError> for Problem {
     }
 }
 
-struct Shown(String);
+pub(crate) struct Shown(pub(crate) String);
 
 impl Answer for Shown {
     fn describe(operation: &mut Operation) {
@@ -224,7 +224,7 @@ impl Answer for Shown {
 }
 
 #[derive(Debug, Clone)]
-struct Shared {
+pub(crate) struct Shared {
     db: Db,
     auth: Auth,
     idempotency: Idempotency,
@@ -243,15 +243,15 @@ impl FromRef<Shared> for Idempotency {
 }
 
 /// A service of notes.
-struct Notes {
+pub(crate) struct Notes {
     app: App,
-    shared: Shared,
+    pub(crate) shared: Shared,
     clock: Arc<ManualClock>,
     folder: Arc<TempDir>,
 }
 
 impl Notes {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let url = format!("sqlite://{}/notes.db", folder.path().display());
         let url = DatabaseUrl::parse(&url).unwrap();
@@ -307,7 +307,7 @@ impl Notes {
         self.shared.db.read(count).await.unwrap()
     }
 
-    async fn notes(&self) -> i64 {
+    pub(crate) async fn notes(&self) -> i64 {
         self.count("SELECT count(*) FROM notes").await
     }
 
@@ -317,12 +317,12 @@ impl Notes {
         self.shared.db.write(forget).await.unwrap()
     }
 
-    async fn rows(&self) -> i64 {
+    pub(crate) async fn rows(&self) -> i64 {
         self.count("SELECT count(*) FROM palisade_idempotency").await
     }
 }
 
-fn app(api: Api<Shared>, shared: &Shared) -> App {
+pub(crate) fn app(api: Api<Shared>, shared: &Shared) -> App {
     let edge = LimitsSection::default().public_edge(&ServerSection::default(), Throttle::Off);
     App::new(api, shared, edge, Lifecycle::new(), &Metrics::new()).unwrap()
 }

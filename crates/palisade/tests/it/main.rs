@@ -10,6 +10,7 @@ mod catalogue;
 mod check;
 mod edge;
 mod idempotency;
+mod idempotency_streams;
 mod leaks;
 mod listener;
 mod lockdown;
