@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use palisade::clock::{Clock, SystemClock};
 use palisade::db::{Db, Tx};
@@ -17,6 +17,7 @@ use palisade::telemetry::metrics::Metrics;
 
 use super::commands::{block_on, open, settings};
 use super::output::Output;
+use super::pieces::pieces;
 use super::progress::{Shown, asked_to_end, bar};
 use super::{ConfigFile, print};
 use crate::accounts::Actor;
@@ -41,8 +42,6 @@ pub(super) struct ImportArguments {
     force: bool,
 }
 
-/// Bytes that are read at a time.
-const PIECE: usize = 64 * 1024;
 /// Rejections that are told when no file is named for them.
 const TOLD: i64 = 20;
 /// How often is looked how far another process is.
@@ -83,16 +82,20 @@ pub(super) fn import(arguments: &ImportArguments) -> anyhow::Result<ExitCode> {
     Ok(if rows_rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn source(file: &Path) -> anyhow::Result<Box<dyn Read>> {
+fn source(file: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     if file == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok(Box::new(io::stdin()));
     }
     let opened = File::open(file).with_context(|| file.display().to_string())?;
     Ok(Box::new(opened))
 }
 
 /// Puts the file into the database, where any process can go on with it.
-async fn upload(db: &Db, source: Box<dyn Read>, settings: &Settings) -> anyhow::Result<ImportId> {
+async fn upload(
+    db: &Db,
+    source: Box<dyn Read + Send>,
+    settings: &Settings,
+) -> anyhow::Result<ImportId> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let uploads = Uploads::new(&settings.imports);
     let stored = put_away(db, source, &clock, &uploads).await;
@@ -103,19 +106,23 @@ async fn upload(db: &Db, source: Box<dyn Read>, settings: &Settings) -> anyhow::
 
 async fn put_away(
     db: &Db,
-    mut source: Box<dyn Read>,
+    source: Box<dyn Read + Send>,
     clock: &Arc<dyn Clock>,
     uploads: &Uploads,
 ) -> anyhow::Result<ImportId> {
     let mut upload = uploads.begin(db.clone(), Arc::clone(clock), Actor::System).await?;
-    let (mut shown, mut piece, mut done) = (Shown::new(), vec![0; PIECE], 0_usize);
+    let (mut shown, mut done) = (Shown::new(), 0_usize);
+    let (mut pieces, mut ending) = (pieces(source), std::pin::pin!(asked_to_end()));
     loop {
-        let count = source.read(&mut piece).context("the file cannot be read")?;
-        if count == 0 {
-            break;
-        }
-        upload.add(piece.get(..count).unwrap_or_default()).await?;
-        done += count;
+        // A piece that is read and not taken is of a file that is given up.
+        let piece = tokio::select! {
+            piece = pieces.recv() => piece,
+            () = &mut ending => bail!("stopped before the file was stored: nothing is imported"),
+        };
+        let Some(piece) = piece else { break };
+        let piece = piece.context("the file cannot be read")?;
+        upload.add(&piece).await?;
+        done += piece.len();
         shown.show(|| format!("{} MiB put away", done >> 20));
     }
     shown.clear();

@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod output;
 mod password;
+mod pieces;
 mod progress;
 mod serve;
 

@@ -2,9 +2,12 @@
 //! was answered 202 is done once.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
 use std::time::Duration;
 
 use palisade_testing::{Reply, Service};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -120,6 +123,48 @@ async fn a_process_that_was_held_up_changes_nothing_that_another_took_over() {
     assert_eq!(done["rows_read"], json!(ORDERS));
     assert_eq!(held_up.folder.number("SELECT count(*) FROM orders"), ORDERS);
     held_up.service.wait_for_line(|line| line.contains("another process goes on")).await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_stopped_before_it_has_the_file_leaves_nothing() {
+    let app = TestService::start().await;
+    let fifo = app.folder.path().join("pipe.csv");
+    mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
+    let command = tokio::spawn(app.folder.command(["import", "pipe.csv"]).run());
+    // It is there once the other side has opened it, and writes nothing more.
+    let writer = tokio::task::spawn_blocking(move || {
+        let mut writer = fs::OpenOptions::new().write(true).open(fifo).unwrap();
+        writer.write_all(HEADER.as_bytes()).unwrap();
+        writer.write_all(&[b'\n'; 100_000]).unwrap();
+        writer
+    });
+    let writer = writer.await.unwrap();
+    while app.folder.number("SELECT count(*) FROM import_chunks") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let pid = child_with_argument("pipe.csv");
+    kill_process(pid, Signal::INT).unwrap();
+
+    let stopped = command.await.unwrap();
+    assert!(stopped.assert_code(1).stderr.contains("nothing is imported"), "{}", stopped.stderr);
+    assert_eq!(app.folder.number("SELECT count(*) FROM imports"), 0);
+    assert_eq!(app.folder.number("SELECT count(*) FROM import_chunks"), 0);
+    drop(writer);
+}
+
+/// Returns the process that this one has started with `argument`.
+fn child_with_argument(argument: &str) -> Pid {
+    let own = format!("PPid:\t{}", std::process::id());
+    let found = fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        let arguments = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let is_it = status.lines().any(|line| line == own)
+            && arguments.split('\0').any(|given| given == argument);
+        let number: i32 = entry.file_name().to_str()?.parse().ok()?;
+        Pid::from_raw(number).filter(|_| is_it)
+    });
+    found.unwrap()
 }
 
 fn signal(service: &Service, signal: Signal) {
