@@ -46,6 +46,7 @@ async fn measure_program(binary: &Path) -> anyhow::Result<Report> {
              {CROWD} such connections; none was made to hold 1 GiB."
         ),
         figures: found.into_rows(),
+        notes: Vec::new(),
     })
 }
 

@@ -7,6 +7,7 @@ mod edge;
 mod effort;
 mod figures;
 mod footprint;
+mod growth;
 mod import;
 mod machine;
 mod orderdesk;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         [edge::SERVER, variant, options @ ..] => edge::serve(variant, options),
         ["footprint"] => footprint::measure().map(|report| say(report.to_text())),
         ["import"] => import::measure().map(|report| say(report.to_text())),
+        ["growth"] => growth::measure().map(|report| say(report.to_text())),
+        ["growth", "--short"] => growth::measure_briefly().map(|report| say(report.to_text())),
         ["orders"] => orders::measure(Effort::FULL).map(|report| say(report.to_text())),
         ["orders", "--short"] => orders::measure(Effort::SHORT).map(|report| say(report.to_text())),
         [orders::TURN, options @ ..] => orders::take(options),
@@ -59,6 +62,7 @@ fn all() -> anyhow::Result<Vec<Report>> {
     Ok(vec![
         edge::measure()?,
         footprint::measure()?,
+        growth::measure()?,
         redact::measure()?,
         import::measure()?,
         orders::measure(Effort::FULL)?,
@@ -89,6 +93,8 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
   edge        the guard against bare axum and against the usual tower-http stack; asks for the
               Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
+  growth      requests to a service with 1,000, 100,000 and 1,000,000 orders, and how SQLite goes
+              about them; takes a gigabyte or two below TMPDIR; with --short up to 10,000
   import      a million rows of orders from a CSV file and to one; the decoder beside the csv crate
   orders      an order as one durable transaction, against what people write and what the disk gives, on
               both databases and over HTTP; asks for PostgreSQL; with --short only to see that it runs

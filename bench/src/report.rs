@@ -18,6 +18,8 @@ pub(crate) struct Report {
     pub(crate) how: String,
     /// The rows, in the order they are shown.
     pub(crate) figures: Vec<Figures>,
+    /// Lines that are shown as they are below the table.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Report {
@@ -34,6 +36,9 @@ impl Report {
             let [n, min, median, max] = cells(row);
             line(row.what, [&n, &min, &median, &max]);
         }
+        for note in &self.notes {
+            text.push_str(&format!("\n{note}"));
+        }
         format!("{text}\n{}\n", self.to_json())
     }
 
@@ -47,7 +52,7 @@ impl Report {
     }
 
     fn to_markdown(&self) -> String {
-        let Self { scenario, how, figures } = self;
+        let Self { scenario, how, figures, notes } = self;
         let mut text = format!("## {scenario}\n\n{how}\n\n");
         text.push_str("| what | key | n | min | median | max |\n");
         text.push_str("| --- | --- | ---: | ---: | ---: | ---: |\n");
@@ -56,6 +61,9 @@ impl Report {
             let line =
                 format!("| {} | `{}` | {n} | {min} | {median} | {max} |\n", row.what, row.key);
             text.push_str(&line);
+        }
+        if !notes.is_empty() {
+            text.push_str(&format!("\n```text\n{}\n```\n", notes.join("\n")));
         }
         text
     }
@@ -91,7 +99,8 @@ mod tests {
     fn the_last_line_is_one_object_of_medians() {
         let mut ready = Figures::new("ready_ms", "start to /ready, ms");
         ready.add(1.234);
-        let report = Report { scenario: "x", how: "Once.".to_owned(), figures: vec![ready] };
+        let (how, notes) = ("Once.".to_owned(), vec!["as it is".to_owned()]);
+        let report = Report { scenario: "x", how, figures: vec![ready], notes };
 
         let text = report.to_text();
 
@@ -100,5 +109,7 @@ mod tests {
             text.contains("start to /ready, ms    1       1.23       1.23       1.23\n"),
             "{text}"
         );
+        assert!(text.contains("\nas it is\n"), "{text}");
+        assert!(report.to_markdown().ends_with("\n```text\nas it is\n```\n"));
     }
 }

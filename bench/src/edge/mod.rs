@@ -47,7 +47,7 @@ async fn measure_all() -> anyhow::Result<Report> {
         Some(counts) => found.add_instructions(&counts),
         None => crate::complain("edge: no instructions are counted; `apt-get install valgrind`"),
     }
-    Ok(Report { scenario: "edge", how: how(), figures: found.into_rows() })
+    Ok(Report { scenario: "edge", how: how(), figures: found.into_rows(), notes: Vec::new() })
 }
 
 /// One turn of one variant, in a process of its own.

@@ -13,7 +13,7 @@ mod postgres;
 mod reads;
 mod rows;
 mod sample;
-mod site;
+pub(crate) mod site;
 mod sql;
 mod sqlite;
 mod turn;
@@ -45,7 +45,7 @@ pub(crate) fn measure(effort: Effort) -> anyhow::Result<Report> {
         figures.extend(reads::measure(&binary, effort).await?);
         anyhow::Ok(figures)
     })??;
-    Ok(Report { scenario: "orders", how: how(effort), figures })
+    Ok(Report { scenario: "orders", how: how(effort), figures, notes: Vec::new() })
 }
 
 fn how(effort: Effort) -> String {

@@ -1,9 +1,12 @@
 //! The service as it is served, on a fresh database, with a customer who is signed in.
 
+use std::path::Path;
+
 use anyhow::{Context as _, ensure};
+use palisade::config::KeyMaterial;
+use palisade::secret::Secret;
 use palisade_testing::{Client, Program, Service};
 use serde_json::{Value, json};
-use std::path::Path;
 use tempfile::TempDir;
 
 use super::sample::{CURRENCY, LINES};
@@ -16,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) folder: TempDir,
     /// The customer's session.
     pub(crate) token: String,
+    /// The operator's key.
+    pub(crate) api_key: Secret<String>,
 }
 
 impl Site {
@@ -25,8 +30,9 @@ impl Site {
     /// When it does not start, or nobody can sign in.
     pub(crate) async fn start(binary: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let program = orderdesk::serve(binary, folder.path()).await?;
-        let service = unhindered(program).try_start().await?;
+        let program = unhindered(orderdesk::serve(binary, folder.path()).await?);
+        let api_key = KeyMaterial::generate();
+        let service = program.env("API_KEY", api_key.expose()).try_start().await?;
         let client = Client::http(service.public());
         let password = "an engine that weaves";
         let account = json!({"username": "ada", "email": "ada@example.com", "password": password});
@@ -37,7 +43,7 @@ impl Site {
         let session: Value = signed_in.json();
         let token = session.get("token").and_then(Value::as_str);
         let token = token.with_context(|| format!("no session: {}", signed_in.text()))?.to_owned();
-        Ok(Self { service, folder, token })
+        Ok(Self { service, folder, token, api_key })
     }
 
     /// Returns the address of a path.
@@ -57,7 +63,7 @@ impl Site {
 }
 
 /// Lets one address and one account ask as fast as they can: the limiters work and never refuse.
-pub(crate) fn unhindered(program: Program) -> Program {
+fn unhindered(program: Program) -> Program {
     program
         .env("ORDERDESK__RATE__PER_IP", "10000000/s")
         .env("ORDERDESK__RATE__PER_ACCOUNT", "10000000/s")
@@ -65,7 +71,7 @@ pub(crate) fn unhindered(program: Program) -> Program {
 }
 
 /// Returns the body of every order.
-pub(crate) fn order() -> Value {
+pub(super) fn order() -> Value {
     let lines = LINES.map(|(sku, quantity, price)| {
         let unit_price = format!("{}.{:02}", price / 100, price % 100);
         json!({"sku": sku, "quantity": quantity, "unit_price": unit_price})
@@ -74,7 +80,7 @@ pub(crate) fn order() -> Value {
 }
 
 /// Returns what wrk runs to place one order after the other, each with a key of its own.
-pub(crate) fn script(token: &str, keys: &str) -> String {
+pub(super) fn script(token: &str, keys: &str) -> String {
     let body = order();
     format!(
         r#"local head, tail
