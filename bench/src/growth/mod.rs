@@ -65,8 +65,9 @@ async fn ask_at(binary: &Path, sizes: &[u32]) -> anyhow::Result<(Vec<Figures>, V
         }
         sized.push(rows);
     }
+    let plans = plans(&file)?;
     site.stop().await?;
-    Ok((side_by_side(sized), plans(&file)?))
+    Ok((side_by_side(sized), plans))
 }
 
 /// Returns how SQLite goes about each search.
