@@ -32,7 +32,7 @@ pub(crate) fn measure() -> anyhow::Result<Report> {
          cell looked at.",
         file.len() >> 20
     );
-    Ok(Report { scenario: "import", how, figures })
+    Ok(Report { scenario: "import", how, figures, notes: Vec::new() })
 }
 
 fn rows() -> anyhow::Result<String> {

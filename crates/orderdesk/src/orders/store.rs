@@ -206,16 +206,43 @@ macro_rules! listed {
     };
 }
 
+/// The statements that find orders, each under what it finds: for whoever asks the database how it
+/// goes about them.
+///
+/// There is one for each leading column, so that each walks the index that fits it. Ids hold the
+/// time of their making, so a span of time is a range of each of these indexes. `version > 0` holds
+/// for every order, and names the index that no other of these statements is to walk.
+pub const SEARCHES: [(&str, &str); 7] = [
+    ("one order", ONE),
+    ("all", ALL),
+    ("all in a status", BY_STATUS),
+    ("all with a reference", BY_REFERENCE),
+    ("own", OWN),
+    ("own in a status", OWN_BY_STATUS),
+    ("own with a reference", OWN_BY_REFERENCE),
+];
+
+const ONE: &str =
+    orders_with_lines!("(SELECT * FROM orders WHERE id = $1 AND ($2 IS NULL OR customer = $2))");
+const ALL: &str = listed!("$1 IS NULL AND $2 IS NULL AND ($3 IS NULL OR reference = $3)");
+const BY_STATUS: &str =
+    listed!("$1 IS NULL AND status = $2 AND version > 0 AND ($3 IS NULL OR reference = $3)");
+const BY_REFERENCE: &str = listed!("$1 IS NULL AND ($2 IS NULL OR status = $2) AND reference = $3");
+const OWN: &str = listed!(
+    "customer = $1 AND version > 0 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR reference = $3)"
+);
+const OWN_BY_STATUS: &str =
+    listed!("customer = $1 AND status = $2 AND ($3 IS NULL OR reference = $3)");
+const OWN_BY_REFERENCE: &str =
+    listed!("customer = $1 AND ($2 IS NULL OR status = $2) AND reference = $3");
+
 /// Returns the order `id`, if it is in `scope`.
 ///
 /// # Errors
 ///
 /// What the database answers.
 pub async fn find(tx: &mut Tx<'_>, scope: Scope, id: OrderId) -> Result<Option<AnyOrder>, DbError> {
-    let sql = orders_with_lines!(
-        "(SELECT * FROM orders WHERE id = $1 AND ($2 IS NULL OR customer = $2))"
-    );
-    let rows = tx.query(sql, args![id, scope.owner()], read).await?;
+    let rows = tx.query(ONE, args![id, scope.owner()], read).await?;
     Ok(gather(rows)?.pop())
 }
 
@@ -230,30 +257,6 @@ pub async fn list(
     filter: &Filter,
     limit: NonZeroU32,
 ) -> Result<Vec<AnyOrder>, DbError> {
-    // A statement for each leading column, so that each walks the index that fits it. Ids hold the
-    // time of their making, so a span of time is a range of each of these indexes. `version > 0`
-    // holds for every order, and names the index that no other of these statements is to walk.
-    const OWN: &str = listed!(
-        "customer = $1 AND version > 0 AND ($2 IS NULL OR status = $2)
-                               AND ($3 IS NULL OR reference = $3)"
-    );
-    const OWN_BY_STATUS: &str = listed!(
-        "customer = $1 AND status = $2
-                                         AND ($3 IS NULL OR reference = $3)"
-    );
-    const OWN_BY_REFERENCE: &str = listed!(
-        "customer = $1 AND ($2 IS NULL OR status = $2)
-                                            AND reference = $3"
-    );
-    const ALL: &str = listed!("$1 IS NULL AND $2 IS NULL AND ($3 IS NULL OR reference = $3)");
-    const BY_STATUS: &str = listed!(
-        "$1 IS NULL AND status = $2 AND version > 0
-                                     AND ($3 IS NULL OR reference = $3)"
-    );
-    const BY_REFERENCE: &str = listed!(
-        "$1 IS NULL AND ($2 IS NULL OR status = $2)
-                                        AND reference = $3"
-    );
     let sql = match (scope.owner(), &filter.reference, filter.status) {
         (Some(_), Some(_), _) => OWN_BY_REFERENCE,
         (Some(_), None, Some(_)) => OWN_BY_STATUS,

@@ -1,5 +1,4 @@
 //! Imports at length: a million rows, many kills, 64 MiB. `tests/slow/70-imports.sh` runs these.
-#![expect(clippy::print_stdout, reason = "what was measured is to be read")]
 
 use std::fmt::Write as _;
 use std::fs;
