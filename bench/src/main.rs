@@ -94,7 +94,7 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
               Debian packages wrk and, to count instructions, valgrind
   footprint   start to /ready, resident memory when idle and per idle TLS connection, program size
   growth      requests to a service with 1,000, 100,000 and 1,000,000 orders, and how SQLite goes
-              about them; takes a gigabyte or two below TMPDIR; with --short up to 10,000
+              about them; takes a gigabyte or two below TMPDIR; with --short up to 100,000
   import      a million rows of orders from a CSV file and to one; the decoder beside the csv crate
   orders      an order as one durable transaction, against what people write and what the disk gives, on
               both databases and over HTTP; asks for PostgreSQL; with --short only to see that it runs
