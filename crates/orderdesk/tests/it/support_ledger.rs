@@ -15,8 +15,8 @@ use crate::support_orders::assert_problem;
 /// What was written down.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    /// The newest version of each order that was acknowledged.
-    pub(crate) acknowledged: BTreeMap<String, u64>,
+    /// Each order that was acknowledged, in its newest version.
+    pub(crate) acknowledged: BTreeMap<String, Value>,
     /// What was sent and got no answer, or one that leaves it open.
     pub(crate) unknown: Vec<Request>,
     /// How often each status was answered; 0 is no answer.
@@ -28,6 +28,34 @@ pub(crate) struct Book {
 impl Book {
     pub(crate) fn answered(&self, status: u16) -> usize {
         self.answers.get(&status).copied().unwrap_or_default()
+    }
+
+    /// Writes down an order as it was acknowledged.
+    pub(crate) fn note(&mut self, order: Value) {
+        let newest = self.acknowledged.entry(text(&order, "id").to_owned()).or_default();
+        if version(newest) < version(&order) {
+            *newest = order;
+        }
+    }
+}
+
+/// What many rounds of load and faults have written down.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) book: Book,
+    pub(crate) placed: usize,
+}
+
+impl Ledger {
+    pub(crate) fn add(&mut self, (book, placed): (Book, usize)) {
+        self.placed += placed;
+        book.acknowledged.into_values().for_each(|order| self.book.note(order));
+    }
+
+    /// Asserts that every order is there, once, as it was acknowledged.
+    pub(crate) async fn assert_kept(&self, customer: &Caller) {
+        assert_eq!(self.book.acknowledged.len(), self.placed, "each key has one effect");
+        assert_kept(customer, &self.book).await;
     }
 }
 
@@ -208,9 +236,12 @@ async fn send(caller: &Caller, request: &Request) -> Option<Reply> {
 fn write_down(book: &mut Book, reply: &Reply) -> String {
     let order = reply.json();
     let id = text(&order, "id").to_owned();
-    let newest = book.acknowledged.entry(id.clone()).or_default();
-    *newest = (*newest).max(order["version"].as_u64().unwrap());
+    book.note(order);
     id
+}
+
+fn version(order: &Value) -> u64 {
+    order["version"].as_u64().unwrap_or_default()
 }
 
 /// A 503 says when; a 500 says that nobody knows, and nothing else.
@@ -226,23 +257,28 @@ fn assert_says_try_again(reply: &Reply) {
     }
 }
 
-/// Asserts that the list holds every order that was acknowledged in that version or a later one,
-/// and no other.
+/// Asserts that the list holds every order that was acknowledged, in that version or a later one and
+/// otherwise as it was, and no other.
 pub(crate) async fn assert_kept(customer: &Caller, book: &Book) {
     let mut found = BTreeMap::new();
     let mut path = "/orders?limit=200".to_owned();
     loop {
         let (orders, cursor) = customer.page(&path).await;
         for order in orders {
-            let version = order["version"].as_u64().unwrap();
-            assert!(found.insert(text(&order, "id").to_owned(), version).is_none(), "twice");
+            assert!(found.insert(text(&order, "id").to_owned(), order).is_none(), "twice");
         }
         let Some(cursor) = cursor else { break };
         path = format!("/orders?limit=200&cursor={cursor}");
     }
-    for (id, version) in &book.acknowledged {
+    for (id, acknowledged) in &book.acknowledged {
         let kept = found.remove(id).unwrap_or_else(|| panic!("{id} was acknowledged and is lost"));
-        assert!(kept >= *version, "{id} was acknowledged in version {version} and is in {kept}");
+        assert!(version(&kept) >= version(acknowledged), "{acknowledged} and then {kept}");
+        if version(&kept) == version(acknowledged) {
+            assert_eq!(&kept, acknowledged);
+        }
+        for name in ["currency", "reference", "lines", "total", "customer_id", "created_at"] {
+            assert_eq!(kept[name], acknowledged[name], "{name} of {id}");
+        }
     }
     assert!(found.is_empty(), "nobody was told of {found:?}");
 }

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use super::connection::Location;
 use super::error::DbError;
+use super::log::Log;
 use super::tx::Tx;
 use super::watch::Watch;
 use super::work::Request;
@@ -26,6 +27,7 @@ const CAREFUL: u32 = 32;
 /// The connection that writes.
 pub(super) struct Batches {
     connection: Connection,
+    log: Log,
     location: Location,
     watch: Watch,
     generation: Arc<AtomicU64>,
@@ -56,7 +58,9 @@ impl Batches {
         (connection, location): (Connection, Location),
         (watch, generation): (Watch, Arc<AtomicU64>),
     ) -> Self {
-        Self { connection, location, watch, generation, is_outdated: Cell::new(false), careful: 0 }
+        Log::follow(&connection);
+        let (log, is_outdated) = (Log::default(), Cell::new(false));
+        Self { connection, log, location, watch, generation, is_outdated, careful: 0 }
     }
 
     /// Runs every request, in as few transactions as it takes: one, if nothing breaks it.
@@ -79,14 +83,12 @@ impl Batches {
                 Err(error) => self.answer(done, Err(error)),
             }
         }
+        self.log.merge_if_due(&self.connection);
     }
 
     /// Merges the log into the file: there is nothing more to come.
     pub(super) fn end(self) {
-        let merge = "PRAGMA wal_checkpoint(TRUNCATE)";
-        if let Err(error) = self.connection.query_row(merge, [], |_| Ok(())) {
-            tracing::error!(%error, "the write-ahead log was not merged at the end");
-        }
+        self.log.end(&self.connection);
     }
 
     fn answer(&self, done: Vec<Box<dyn Request>>, committed: Result<(), DbError>) {
@@ -108,6 +110,7 @@ impl Batches {
             Err(error) => tracing::error!(%error, "the database connection is replaced"),
         }
         self.connection = self.location.open_writer()?;
+        self.log.follow_anew(&self.connection);
         self.control("BEGIN IMMEDIATE")
     }
 

@@ -12,6 +12,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::error::DbError;
+use super::log::bring_to_disk;
 use super::settings::{DbSettings, Purpose};
 use super::url::DatabaseUrl;
 use super::watch::obey_deadlines;
@@ -127,6 +128,15 @@ impl Location {
             .map_err(DbError::from_driver)?;
         if self.is_served {
             keep_temporary_files(&connection, &self.path).map_err(DbError::from_driver)?;
+        }
+        Ok(connection)
+    }
+
+    /// Opens the connection that writes, at the start, on a log that the disk is known to hold.
+    pub(super) fn open_first_writer(&self) -> Result<Connection, DbError> {
+        let connection = self.open_writer()?;
+        if self.is_served {
+            bring_to_disk(&connection, &self.path)?;
         }
         Ok(connection)
     }

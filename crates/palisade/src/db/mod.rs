@@ -18,6 +18,7 @@ mod batch;
 mod connection;
 mod error;
 mod inspect;
+mod log;
 mod migrate;
 mod portable;
 mod postgres;

@@ -36,7 +36,7 @@ impl Writer {
         queue: usize,
         shared: (Watch, Arc<AtomicU64>),
     ) -> Result<Self, DbError> {
-        let connection = location.open_writer()?;
+        let connection = location.open_first_writer()?;
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("db-writer".into())
