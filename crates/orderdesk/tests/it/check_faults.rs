@@ -88,6 +88,14 @@ async fn each_fault_of_the_settings_is_its_own_finding() {
             },
             &["PAL191"],
         ),
+        (
+            "a secret in a setting",
+            |site| {
+                let url = format!("https://{HOST}/{API_KEY}");
+                site.set("check.silenced", &format!("PAL112: see {url}"));
+            },
+            &["PAL116", "PAL191"],
+        ),
         ("sessions without use", |site| site.set("sessions.idle", "2h"), &["PAL607"]),
         (
             "every rate off",

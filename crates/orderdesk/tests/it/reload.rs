@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::support::{Setup, TestService};
+use crate::support::{API_KEY, Setup, TestService};
 
 #[tokio::test]
 async fn rates_change_while_the_service_runs_also_off_and_on_again() {
@@ -76,8 +76,8 @@ async fn a_fixed_setting_stays_and_is_named_until_a_restart() {
     assert_eq!((&told["section"], &told["key"]), (&"limits".into(), &"body_bytes".into()));
     assert!(told["origin"].as_str().unwrap().ends_with("orderdesk.toml:2"), "{told}");
     let detail = ready(&app).await["detail"].clone();
-    let expected = "A restart is needed for a change of limits.body_bytes, accounts.sign_up.";
-    assert_eq!(detail, expected);
+    let expected = "A restart is needed for a change of limits.body_bytes, accounts.sign_up. Run";
+    assert!(detail.as_str().unwrap().starts_with(expected), "{detail}");
     app.sign_up("ada").await.assert_status(201);
 
     reload(&app, "").await;
@@ -141,7 +141,29 @@ async fn after_a_mistake_nobody_is_told_to_restart_for_what_the_files_said_befor
 
     reload(&app, "[limits]\nbody_bytes = 200\n").await;
     let detail = ready(&app).await["detail"].clone();
-    assert_eq!(detail, "A restart is needed for a change of limits.body_bytes.");
+    let expected = "A restart is needed for a change of limits.body_bytes. Run the check";
+    assert!(detail.as_str().unwrap().starts_with(expected), "{detail}");
+}
+
+#[tokio::test]
+async fn a_secret_in_a_setting_and_a_certificate_that_is_not_there_are_refused_while_it_runs() {
+    let app = started("").await;
+    let secret = format!("[check]\nsilenced = [\"PAL112: {API_KEY}\"]\n");
+    let tls = "[tls]\nmode = \"files\"\ncertificate = \"/nowhere/a\"\nkey = \"/nowhere/b\"\n";
+
+    for (text, told) in [
+        (secret.as_str(), "PAL116: check.silenced (orderdesk.toml:2) holds a secret"),
+        (tls, "PAL501: tls.key names /nowhere/b, which is not there"),
+    ] {
+        write(&app, text);
+        app.service.hang_up();
+        app.service.wait_for_line(|line| line.contains(told)).await;
+        let detail = ready(&app).await["detail"].to_string();
+        assert!(detail.contains("would not start again"), "{detail}");
+        reload(&app, "").await;
+    }
+
+    assert!(!app.service.stderr().contains(API_KEY));
 }
 
 /// The settings are long, so that their reading is not over when the signal comes.

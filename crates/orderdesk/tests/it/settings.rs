@@ -641,6 +641,8 @@ async fn a_variable_that_is_to_hold_a_secret_is_told_where_it_belongs() {
         ("ORDERDESK__DATABASE__PASSWORD", "PASSWORD_FILE"),
         ("ORDERDESK__LOG__TOKEN", "TOKEN_FILE"),
         ("ORDERDESK__LIMTS__BODY_BYTES", "did you mean `ORDERDESK__LIMITS__BODY_BYTES`?"),
+        ("ORDERDESK__LOG_LEVEL", "did you mean `ORDERDESK__LOG__LEVEL`?"),
+        ("ORDERDESK__SERVER_LISTN", "did you mean `ORDERDESK__SERVER__LISTEN`?"),
         ("ORDERDESK__LISTEN", "did you mean `ORDERDESK__SERVER__LISTEN`?"),
     ] {
         let folder = Setup::default().variable(variable, "s3cr3t").folder();

@@ -183,6 +183,35 @@ async fn a_database_that_another_program_locks_is_written_again_once_it_is_free(
     assert_eq!(app.folder.number("SELECT count(*) FROM orders"), 2);
 }
 
+/// SQLite writes to a file that is gone, too: what is acknowledged then is nowhere.
+#[tokio::test]
+async fn nothing_is_acknowledged_that_is_written_to_a_file_that_nobody_finds_again() {
+    let app = Setup::default().setting("sandbox.mode", "off").start().await;
+    let ada = app.customer("ada").await;
+    let id = ada.places_order("1.00").await;
+    let away = app.folder.path().join("away");
+
+    for name in ["orderdesk.db", "orderdesk.db-wal"] {
+        let file = app.folder.path().join(name);
+        std::fs::rename(&file, &away).unwrap();
+        for replacement in [None, Some("")] {
+            if let Some(text) = replacement {
+                std::fs::write(&file, text).unwrap();
+            }
+            let refused = ada.post("/orders").json(order_body("1.00")).send().await;
+            assert_problem(&refused, 503, "overloaded");
+            app.admin().get("/ready").send().await.assert_status(503);
+            ada.order(&id).await.assert_status(200);
+        }
+        std::fs::rename(&away, &file).unwrap();
+        ada.places_order("1.00").await;
+        app.admin().get("/ready").send().await.assert_status(200);
+    }
+
+    app.service.wait_for_line(|line| line.contains("moved, removed or replaced")).await;
+    assert_eq!(app.folder.number("SELECT count(*) FROM orders"), 3);
+}
+
 #[tokio::test]
 #[ignore = "slow: run as root by tests/slow/60-sqlite-faults.sh"]
 async fn a_full_disk_is_told_and_written_again_once_there_is_space() {

@@ -1,5 +1,6 @@
 //! The certificate and its key, as they lie on the disk.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::owners::{Holder, this_user};
@@ -139,6 +140,23 @@ pub(super) fn fatal(tls: &TlsSection) -> Vec<Finding> {
         _ => &UNUSABLE,
     };
     vec![Finding::new(rule, format_args!("[tls]: {error}"))]
+}
+
+/// Names each file that is not set, or not there.
+pub(super) fn absent(tls: &TlsSection) -> Vec<Finding> {
+    if tls.mode != TlsMode::Files {
+        return Vec::new();
+    }
+    let files = [("certificate", &tls.certificate), ("key", &tls.key)];
+    let set = files.into_iter().filter_map(|(key, file)| file.as_ref().map(|file| (key, file)));
+    let absent = set.filter(|(_, file)| {
+        file.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    });
+    let absent = absent.map(|(key, file)| {
+        let what = format_args!("tls.{key} names {}, which is not there", file.display());
+        Finding::new(&UNUSABLE, what)
+    });
+    missing(tls).into_iter().chain(absent).collect()
 }
 
 /// Names each file that is not set.

@@ -55,6 +55,7 @@ pub use process::{lockdown, process};
 pub use report::{Check, Report};
 pub use rule::{Level, Rule, Tag};
 pub use secrets::{Key, SecretReader};
+pub(crate) use settings::revealing;
 pub use settings::{mistakes, shown};
 pub use silence::{CheckSection, Silence};
 pub use start::{Checked, Refused};
@@ -85,6 +86,12 @@ impl Deployment<'_> {
         findings.extend(certificate::fatal(self.tls));
         findings.extend(process::fatal(self.sandbox));
         findings
+    }
+
+    /// Returns what stops the start because a file is not there, which a process can tell of files
+    /// that it may not open.
+    pub(crate) fn without_files(&self) -> Vec<Finding> {
+        certificate::absent(self.tls)
     }
 
     /// Returns everything that the settings and what they name show, what stops the start

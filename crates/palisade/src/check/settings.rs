@@ -8,6 +8,7 @@ use super::limits::switched_off;
 use super::{Deployment, Finding};
 use crate::config::{KeyOutline, Mistakes, SectionOutline, Shown, quoted};
 use crate::http::TlsMode;
+use crate::secret::holds_a_secret;
 use crate::telemetry::LogLevel;
 
 crate::rules! {
@@ -71,6 +72,14 @@ crate::rules! {
               which.",
         mend: "Remove the setting, or silence this with the reason why the promise is not needed.",
     }
+    /// What must stay hidden stands where everybody looks.
+    SECRET_IN_A_SETTING = "PAL116", Error, Settings, stops the start {
+        title: "A setting holds a secret.",
+        why: "Settings are shown, copied and kept with the code, and some are published: the \
+              OpenAPI document has server.public_url.",
+        mend: "Remove it from the setting, and replace the secret by a new one: somebody may have \
+               read it.",
+    }
 }
 
 /// Most mistakes that are listed; what comes after them is counted.
@@ -104,6 +113,18 @@ pub fn shown(shown: &[Shown], outline: &[SectionOutline]) -> Vec<Finding> {
         is_off.then(|| switched_off(shown))
     };
     shown.iter().filter_map(judge).collect()
+}
+
+/// Returns a finding for each setting that holds a secret of this process, in whatever writing.
+pub(crate) fn revealing(shown: &[Shown]) -> Vec<Finding> {
+    let is_revealing = |shown: &&Shown| holds_a_secret(&shown.value);
+    let found = shown.iter().filter(is_revealing).map(|Shown { section, key, origin, .. }| {
+        Finding::new(
+            &SECRET_IN_A_SETTING,
+            format_args!("{section}.{key} ({origin}) holds a secret"),
+        )
+    });
+    found.collect()
 }
 
 fn key<'a>(outline: &'a [SectionOutline], shown: &Shown) -> Option<&'a KeyOutline> {

@@ -88,7 +88,7 @@ pub(super) fn read_variables(
 
 fn unknown_variable(name: &str, prefix: &str, outline: &[SectionOutline]) -> Wrong {
     let setting = name.strip_prefix(prefix).unwrap_or(name).to_lowercase();
-    let (section, key) = setting.split_once("__").unwrap_or(("", &setting));
+    let (section, key) = setting.split_once("__").unwrap_or_else(|| halves(&setting, outline));
     let nearest = nearest_setting(section, key, outline);
     match secret_name(section, key, nearest.is_some()) {
         Some(secret) => Wrong::SecretHere { key: shown_name(name), name: secret },
@@ -97,6 +97,15 @@ fn unknown_variable(name: &str, prefix: &str, outline: &[SectionOutline]) -> Wro
             Wrong::UnknownVariable { nearest: nearest.map(written) }
         }
     }
+}
+
+/// Parts what was written with one `_` where two belong, if it begins with a section.
+fn halves<'a>(setting: &'a str, outline: &[SectionOutline]) -> (&'a str, &'a str) {
+    let parted = outline.iter().find_map(|section| {
+        let key = setting.strip_prefix(section.name)?.strip_prefix('_')?;
+        setting.split_at_checked(section.name.len()).map(|(section, _)| (section, key))
+    });
+    parted.unwrap_or(("", setting))
 }
 
 /// Returns the section and the key that were probably meant. Each is compared by itself: of whole

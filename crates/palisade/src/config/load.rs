@@ -35,7 +35,7 @@ impl<S: Settings> Loaded<S> {
     /// is a mistake like any other, and changes nothing.
     pub fn reloader_judged(
         &self,
-        judge: impl Fn(&S) -> Vec<Mistake> + Send + Sync + 'static,
+        judge: impl Fn(&Self) -> Vec<Mistake> + Send + Sync + 'static,
     ) -> Reloader {
         let (path, variables) = (self.path.clone(), self.variables.clone());
         Reloader::of(self.settings.clone(), self.shown.clone(), (path, variables), judge)

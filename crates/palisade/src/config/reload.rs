@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::load::Shown;
 use super::mistake::{Mistake, Origin};
-use super::{Environment, Mistakes, Settings, load};
+use super::{Environment, Loaded, Mistakes, Settings, load};
 
 /// A key whose value is to be another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,12 +121,12 @@ impl Reloader {
         settings: S,
         shown: Vec<Shown>,
         (path, variables): (Option<PathBuf>, Environment),
-        judge: impl Fn(&S) -> Vec<Mistake> + Send + Sync + 'static,
+        judge: impl Fn(&Loaded<S>) -> Vec<Mistake> + Send + Sync + 'static,
     ) -> Self {
         let in_force = Arc::new(Mutex::new(shown));
         Self(Arc::new(move || {
             let fresh = load::<S>(path.as_deref(), &variables)?;
-            Mistakes::gathered(judge(fresh.settings())).map_or(Ok(()), Err)?;
+            Mistakes::gathered(judge(&fresh)).map_or(Ok(()), Err)?;
             Ok(compare(settings.clone(), fresh.into_parts(), &in_force))
         }))
     }

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use super::connection::Location;
 use super::error::DbError;
 use super::log::Log;
+use super::place::Place;
 use super::tx::Tx;
 use super::watch::Watch;
 use super::work::Request;
@@ -28,6 +29,7 @@ const CAREFUL: u32 = 32;
 pub(super) struct Batches {
     connection: Connection,
     log: Log,
+    place: Place,
     location: Location,
     watch: Watch,
     generation: Arc<AtomicU64>,
@@ -59,8 +61,9 @@ impl Batches {
         (watch, generation): (Watch, Arc<AtomicU64>),
     ) -> Self {
         Log::follow(&connection);
-        let (log, is_outdated) = (Log::default(), Cell::new(false));
-        Self { connection, log, location, watch, generation, is_outdated, careful: 0 }
+        let (log, place) = (Log::default(), location.place());
+        let is_outdated = Cell::new(false);
+        Self { connection, log, place, location, watch, generation, is_outdated, careful: 0 }
     }
 
     /// Runs every request, in as few transactions as it takes: one, if nothing breaks it.
@@ -102,14 +105,21 @@ impl Batches {
         done.into_iter().for_each(|request| request.answer(committed.clone()));
     }
 
-    /// Begins a transaction, on a new connection if the old one is beyond repair.
+    /// Begins a transaction on files that somebody will find again.
     fn begin(&mut self) -> Result<(), DbError> {
+        self.begin_anywhere()?;
+        self.place.demand_unmoved().inspect_err(|_| self.roll_back())
+    }
+
+    /// Begins a transaction, on a new connection if the old one is beyond repair.
+    fn begin_anywhere(&mut self) -> Result<(), DbError> {
         match self.control("BEGIN IMMEDIATE") {
             Ok(()) => return Ok(()),
             Err(DbError::Busy) => return Err(DbError::Busy),
             Err(error) => tracing::error!(%error, "the database connection is replaced"),
         }
         self.connection = self.location.open_writer()?;
+        self.place = self.location.place();
         self.log.follow_anew(&self.connection);
         self.control("BEGIN IMMEDIATE")
     }

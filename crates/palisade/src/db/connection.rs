@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::error::DbError;
 use super::log::bring_to_disk;
+use super::place::Place;
 use super::settings::{DbSettings, Purpose};
 use super::url::DatabaseUrl;
 use super::watch::obey_deadlines;
@@ -139,6 +140,11 @@ impl Location {
             bring_to_disk(&connection, &self.path)?;
         }
         Ok(connection)
+    }
+
+    /// Remembers which files these are.
+    pub(super) fn place(&self) -> Place {
+        Place::of(&self.path)
     }
 
     /// Opens a connection that reads.

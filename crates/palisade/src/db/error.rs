@@ -43,6 +43,13 @@ pub enum DbError {
     /// read only. Reads go on.
     #[error("the database server takes no writes: it is a standby or set to read only")]
     WritesRefused,
+    /// The file of the database, or its log, is no longer where it was: what is written there would
+    /// be lost. Nothing was written, and no restart is needed once both are back.
+    #[error(
+        "the database's file or its log was moved, removed or replaced while the service runs: put \
+         both back, or stop the service before anything else is done with them"
+    )]
+    Moved,
     /// An earlier failure took the whole transaction with it.
     #[error("the transaction was rolled back by an earlier failure")]
     Aborted,

@@ -20,6 +20,7 @@ use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ffi};
 
 use super::error::DbError;
+use super::place::log_of;
 
 /// The length from which on the log is merged, in pages: SQLite's own default.
 const DUE: i32 = 1000;
@@ -133,14 +134,13 @@ fn keep(connection: &Connection) {
 ///
 /// [`DbError::Open`] if the disk does not take it. One that is full is no error: reading goes on.
 pub(super) fn bring_to_disk(connection: &Connection, database: &Path) -> Result<(), DbError> {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    if std::fs::metadata(&name).map_or(0, |log| log.len()) == 0 {
+    let log = log_of(database);
+    if std::fs::metadata(&log).map_or(0, |log| log.len()) == 0 {
         return Ok(());
     }
     // Nobody else may write to the log meanwhile.
     connection.execute_batch("BEGIN IMMEDIATE").map_err(DbError::from_driver)?;
-    let written = write_again(Path::new(&name));
+    let written = write_again(&log);
     connection.execute_batch("ROLLBACK").map_err(DbError::from_driver)?;
     match written {
         Err(error) if error.kind() == ErrorKind::StorageFull => {

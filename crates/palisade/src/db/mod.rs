@@ -20,6 +20,7 @@ mod error;
 mod inspect;
 mod log;
 mod migrate;
+mod place;
 mod portable;
 mod postgres;
 mod readers;

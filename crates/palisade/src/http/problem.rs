@@ -325,6 +325,7 @@ impl From<DbError> for Problem {
             | DbError::Closed
             | DbError::Contended
             | DbError::WritesRefused
+            | DbError::Moved
             | DbError::Unreachable(_) => Self::overloaded().caused_by(error),
             other => Self::internal(other),
         }

@@ -118,6 +118,11 @@ impl Finder {
         Cow::Owned(out)
     }
 
+    /// Tells whether `text` holds what is looked for, in a form of at least `least` bytes.
+    pub(super) fn holds(&self, text: &[u8], least: usize) -> bool {
+        self.find(text).iter().any(|found| found.len() >= least)
+    }
+
     /// Returns where in `text` secrets and tokens stand, in order and apart from each other.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();

@@ -19,7 +19,7 @@ use zeroize::Zeroize;
 
 pub(crate) use escape::escape;
 pub use finder::{LEAST_BYTES, MOST_SECRETS, Unregistered};
-pub(crate) use registry::redacted_bytes;
+pub(crate) use registry::{holds_a_secret, redacted_bytes};
 pub use registry::{redacted, register, register_prefix};
 
 /// Keeps a value out of logs, errors and answers, and wipes it when dropped.

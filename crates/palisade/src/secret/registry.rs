@@ -70,6 +70,15 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Fewest bytes of a secret that nobody takes for a word: a password such as `orderdesk` may well be
+/// a part of a path.
+const UNMISTAKABLE: usize = 16;
+
+/// Tells whether `text` holds a secret or a token that no innocent text has in it.
+pub(crate) fn holds_a_secret(text: &str) -> bool {
+    KNOWN.load().as_deref().is_some_and(|finder| finder.holds(text.as_bytes(), UNMISTAKABLE))
+}
+
 /// As [`redacted`], of text that is not known to be UTF-8.
 pub(crate) fn redacted_bytes(text: &[u8]) -> Cow<'_, [u8]> {
     let known = KNOWN.load();

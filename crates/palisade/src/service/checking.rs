@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Program, Reach, ServiceSettings};
 use crate::check::{
     Check, CheckSection, Finding, Paths, Report, Rule, SecretReader, Tag, Trust, becomes,
-    catalogue, clock, explain, files, live, lockdown, manual, mistakes, shown,
+    catalogue, clock, explain, files, live, lockdown, manual, mistakes, revealing, shown,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Environment, Loaded, Mistakes, SecretOrigin, Secrets};
@@ -79,6 +79,7 @@ impl Program {
         let set = [Tag::Settings, Tag::Tls, Tag::Limits, Tag::Process];
         check.add(set, basics.deployment(Reach::AsSet, now).findings());
         check.add([], shown(loaded.shown(), &C::outline()));
+        check.add([], revealing(loaded.shown()));
         let OwnPart { findings, tags, mut secrets, database } = own;
         check.add(tags, findings);
         secrets.extend(basics.tls.key.clone());

@@ -10,7 +10,7 @@ use super::offer::{Ending, Failure, Offer};
 use super::{
     Applications, Basics, BindError, Bound, Program, Reach, Reloading, ServeError, ServiceSettings,
 };
-use crate::check::{Checked, Finding, Refused};
+use crate::check::{Checked, Finding, Refused, revealing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Mistake, Reloader, Throttle};
 use crate::http::health::{self, Health, Notices};
@@ -125,13 +125,17 @@ impl Prepared {
         let log = telemetry::start(program.name, &basics.log.now());
         basics.log.on_change(telemetry::apply);
         own.extend(judge(loaded.settings()));
+        own.extend(revealing(loaded.shown()));
         let checked = basics.deployment(reach, SystemClock.now()).clear(own)?;
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
         // What would not start is not taken while it runs either.
-        let reloader = loaded
-            .reloader_judged(move |fresh| would_not_start(&fresh.basics(), reach, judge(fresh)));
+        let reloader = loaded.reloader_judged(move |fresh| {
+            let mut own = judge(fresh.settings());
+            own.extend(revealing(fresh.shown()));
+            would_not_start(&fresh.settings().basics(), reach, own)
+        });
         let needs = Needs::new();
         Ok(Self { program, basics, reloader, reach, account, needs, log, checked })
     }
@@ -218,11 +222,12 @@ fn needs_of(
 }
 
 /// Returns why a service with these settings would not start again: for its addresses, or for what
-/// it found in them itself. Files and the account are not judged: those that it does not have yet
-/// are out of its reach.
+/// it found in them itself. Of files it is only judged whether they are there, and the account not
+/// at all: what the process does not have yet is out of its reach.
 fn would_not_start(basics: &Basics, reach: Reach, own: Vec<Finding>) -> Vec<Mistake> {
     let deployment = basics.deployment(reach, SystemClock.now());
     let mut findings = deployment.exposed(&basics.server.listen.0);
+    findings.extend(deployment.without_files());
     findings.extend(own);
     findings.iter().filter(|finding| finding.rule().stops_start).map(Mistake::of_all).collect()
 }

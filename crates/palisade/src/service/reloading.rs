@@ -93,7 +93,11 @@ impl Reloading {
         } else {
             self.outcomes.add(Outcome::NeedsRestart, 1);
             let keys = need_restart.iter().map(name);
-            let sentence = format!("A restart is needed for a change of {}.", listed(keys));
+            let sentence = format!(
+                "A restart is needed for a change of {}. Run the check before it: accounts, and what \
+                 is in files, are judged at a start only.",
+                listed(keys)
+            );
             self.notices.post(RESTART, &sentence);
         }
         for Change { section, key, old, new, origin } in need_restart {

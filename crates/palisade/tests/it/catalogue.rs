@@ -23,6 +23,7 @@ PAL111 warning
 PAL112 note
 PAL114 warning
 PAL115 error
+PAL116 error !
 PAL190 warning
 PAL191 warning
 PAL192 warning
