@@ -1,6 +1,7 @@
 //! Filling the service's own tables, as if orders had been placed for months.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use palisade::clock::Timestamp;
 use palisade::id::Id;
@@ -11,6 +12,7 @@ use super::ask::Target;
 /// A database that grows.
 #[derive(Debug)]
 pub(super) struct Fill {
+    file: PathBuf,
     connection: Connection,
     customers: Vec<String>,
     /// All orders that are new, oldest first.
@@ -39,7 +41,7 @@ impl Fill {
             )?;
             customers.push(id);
         }
-        Ok(Self { connection, customers, new: Vec::new(), count: 0 })
+        Ok(Self { file: file.to_owned(), connection, customers, new: Vec::new(), count: 0 })
     }
 
     /// Adds orders until there are `count`; each third of them is paid.
@@ -47,13 +49,15 @@ impl Fill {
     /// # Errors
     /// When the database refuses them.
     pub(super) fn grow_to(&mut self, count: u32) -> anyhow::Result<()> {
-        let Self { connection, customers, new, count: present } = self;
+        let Self { connection, customers, new, count: present, .. } = self;
         let transaction = connection.transaction()?;
         for (number, customer) in (*present..count).zip(customers.iter().cycle()) {
             new.extend(place(&transaction, number, customer)?);
         }
         transaction.commit()?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")?;
+        // Or the service's first flush would have to bring all of this to the disk.
+        File::open(&self.file)?.sync_all()?;
         *present = count;
         Ok(())
     }

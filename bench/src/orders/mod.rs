@@ -21,6 +21,7 @@ mod way;
 
 use crate::edge;
 use crate::effort::Effort;
+use crate::figures::Figures;
 use crate::orderdesk;
 use crate::report::Report;
 
@@ -39,13 +40,21 @@ const CALLERS: usize = 64;
 pub(crate) fn measure(effort: Effort) -> anyhow::Result<Report> {
     let binary = orderdesk::build()?;
     let figures = orderdesk::block_on(async {
-        let mut figures = sqlite::measure(effort).await?;
-        figures.extend(postgres::measure(effort).await?);
-        figures.extend(http::measure(&binary, effort).await?);
-        figures.extend(reads::measure(&binary, effort).await?);
+        let mut figures = told(sqlite::measure(effort).await?);
+        figures.extend(told(postgres::measure(effort).await?));
+        figures.extend(told(http::measure(&binary, effort).await?));
+        figures.extend(told(reads::measure(&binary, effort).await?));
         anyhow::Ok(figures)
     })??;
     Ok(Report { scenario: "orders", how: how(effort), figures, notes: Vec::new() })
+}
+
+/// Tells the medians as soon as they are known: who stops the rest has them.
+fn told(figures: Vec<Figures>) -> Vec<Figures> {
+    for row in &figures {
+        crate::complain(&format!("orders: {}: {:.2}", row.what, row.median()));
+    }
+    figures
 }
 
 fn how(effort: Effort) -> String {

@@ -39,7 +39,7 @@ pub(crate) async fn reload_with_secrets(app: &TestService, driven: &Driven) -> V
     let foreign = driven.secret("foreign credential");
     reload(app, &format!("[rate]\nper_ip = \"https://desk:{foreign}@shop.example\"\n")).await;
     said.extend_from_slice(app.admin().get("/ready").send().await.body());
-    // What the service knows to be secret is not told as the new value of a setting either.
+    // Nor is what the service knows to be secret told as the new value of a setting.
     for name in ["API_KEY", "SECRET_KEY"] {
         let secret = app.folder.secret(name);
         reload(app, &format!("[tls]\ncertificate = \"{secret}\"\n[shutdown]\ndrain = \"7s\"\n"))
@@ -47,6 +47,8 @@ pub(crate) async fn reload_with_secrets(app: &TestService, driven: &Driven) -> V
         reload(app, &format!("[rate]\n{secret} = 1\n[{secret}]\n{secret} = 1\n")).await;
         said.extend_from_slice(app.admin().get("/ready").send().await.body());
     }
+    // What is right is told with its values.
+    reload(app, "[limits]\nbody_bytes = \"63KiB\"\n[shutdown]\ndrain = \"7s\"\n").await;
     reload(app, "").await;
     said
 }

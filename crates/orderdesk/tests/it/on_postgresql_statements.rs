@@ -26,8 +26,11 @@ const DIFFERENT: &[(&str, &str)] = &[
 #[tokio::test]
 #[ignore = "needs a server: run by the section PostgreSQL of test.sh"]
 async fn every_statement_runs_on_both_databases_in_the_same_words() {
-    let (on_a_server, in_a_file) = tokio::join!(telling().start(), telling().in_a_file().start());
+    let (mut on_a_server, mut in_a_file) =
+        tokio::join!(telling().start(), telling().in_a_file().start());
     tokio::join!(do_everything(&on_a_server), do_everything(&in_a_file));
+    // The log is written behind the requests: its last line is there at the end.
+    tokio::join!(on_a_server.service.terminate(), in_a_file.service.terminate());
     let (server, file) = (sent_by(&on_a_server), sent_by(&in_a_file));
     let sent: BTreeSet<_> = server.union(&file).cloned().collect();
     let written = Written::read();

@@ -86,7 +86,7 @@ impl Batches {
                 Err(error) => self.answer(done, Err(error)),
             }
         }
-        self.log.merge_if_due(&self.connection);
+        self.log.merge_if_due(&self.connection, &self.watch);
     }
 
     /// Merges the log into the file: there is nothing more to come.

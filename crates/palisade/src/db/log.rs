@@ -14,6 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -21,9 +22,13 @@ use rusqlite::{Connection, ffi};
 
 use super::error::DbError;
 use super::place::log_of;
+use super::watch::Watch;
 
 /// The length from which on the log is merged, in pages: SQLite's own default.
 const DUE: i32 = 1000;
+
+/// Merges what no reader and no writer has to wait for.
+const MERGE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// Bytes that are written again in one step.
 const STEP: usize = 1 << 20;
@@ -66,9 +71,11 @@ impl Log {
     }
 
     /// Merges the log if it is long enough. To be called behind the answers, which need not wait.
-    pub(super) fn merge_if_due(&mut self, connection: &Connection) {
+    pub(super) fn merge_if_due(&mut self, connection: &Connection, watch: &Watch) {
         if self.state != State::Kept && PAGES.get() >= DUE {
-            let merged = run(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+            let begun = Instant::now();
+            let merged = run(connection, MERGE);
+            watch.note_duration(MERGE, begun);
             self.note(connection, merged);
         }
     }

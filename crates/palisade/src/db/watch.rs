@@ -107,6 +107,11 @@ impl Watch {
         if matches!(done, Err(DbError::TooLong)) {
             self.0.ended_statements.add(1);
         }
+        self.note_duration(sql, begun);
+    }
+
+    /// Notes how long it took, whatever became of it.
+    pub(super) fn note_duration(&self, sql: &'static str, begun: Instant) {
         let taken = begun.elapsed();
         if taken >= self.0.slow {
             self.0.slow_statements.add(1);
