@@ -245,6 +245,14 @@ async fn each_fault_of_the_database_is_its_own_finding() {
             &["PAL411"],
         ),
         (
+            "half a database",
+            |site| {
+                let file = fs::File::options().write(true).open(site.path("data/orderdesk.db"));
+                file.unwrap().set_len(20_000).unwrap();
+            },
+            &["PAL405"],
+        ),
+        (
             "no database at all",
             |site| site.write("data/orderdesk.db", &"dear diary, ".repeat(500), 0o600),
             &["PAL405"],

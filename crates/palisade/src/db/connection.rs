@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
@@ -165,8 +165,19 @@ impl Location {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         harden(&connection, self.busy_timeout)
             .and_then(|()| obey_deadlines(&connection))
-            .map_err(|error| DbError::open("SQLite cannot set up the connection", error))?;
+            .map_err(|error| DbError::open(what_stops(&error), error))?;
         Ok(connection)
+    }
+}
+
+/// Says why a connection cannot be used, and what to do about it.
+fn what_stops(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "the file is damaged or no database of SQLite: keep a copy of it, and restore the last \
+             good backup"
+        }
+        _ => "SQLite cannot set up the connection",
     }
 }
 

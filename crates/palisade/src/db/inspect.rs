@@ -64,21 +64,26 @@ pub fn inspect(
     within: Duration,
 ) -> Result<Inspection, DbError> {
     let connection = match Location::existing(url, BUSY).and_then(|place| place.open_onlooker()) {
-        Err(error) if is_no_database(&error) => {
-            let integrity = Integrity::Damaged("the file is no database of SQLite".to_owned());
+        Err(error) => {
+            let damage = damage(&error).ok_or(error)?;
+            let integrity = Integrity::Damaged(damage.to_owned());
             return Ok(Inspection { integrity, schemas: Vec::new() });
         }
-        opened => opened?,
+        Ok(opened) => opened,
     };
     let states = schemas.iter().map(|schema| state(&connection, *schema)).collect();
     Ok(Inspection { integrity: integrity(&connection, within)?, schemas: states })
 }
 
-/// SQLite says so; looking into the file would take away the locks that this process may hold.
-fn is_no_database(error: &DbError) -> bool {
-    let DbError::Open { source: Some(source), .. } = error else { return false };
-    let cause = source.downcast_ref::<rusqlite::Error>();
-    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::NotADatabase)
+/// Tells how the file is damaged, as SQLite says; looking into it would take away the locks that this
+/// process may hold.
+fn damage(error: &DbError) -> Option<&'static str> {
+    let DbError::Open { source: Some(source), .. } = error else { return None };
+    match source.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()? {
+        ErrorCode::NotADatabase => Some("the file is no database of SQLite"),
+        ErrorCode::DatabaseCorrupt => Some("the file cannot be read: it is malformed, or cut off"),
+        _ => None,
+    }
 }
 
 /// Compares the schema that a connection sees with what is known.
