@@ -11,6 +11,7 @@ use palisade::process::SandboxSection;
 use palisade::service::{Basics, ServiceSettings, ShutdownSection};
 use palisade::telemetry::LogSection;
 
+use crate::accounts::OPERATOR;
 use crate::imports::ImportsSection;
 
 palisade::choice! {
@@ -23,11 +24,34 @@ palisade::choice! {
     }
 }
 
+palisade::choice! {
+    /// Whose sign-in takes a second factor.
+    pub enum SecondFactorFor {
+        /// Those who have set one up.
+        Nobody = "none",
+        /// Those, and every operator: without one an operator's session can only get one.
+        Operators = "operators",
+    }
+}
+
+impl SecondFactorFor {
+    /// Returns the roles that need one.
+    pub fn roles(self) -> Vec<palisade::auth::Role> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Operators => vec![OPERATOR.clone()],
+        }
+    }
+}
+
 palisade::settings! {
     /// Accounts.
     pub struct AccountsSection in "accounts" {
         /// Whether anybody may open an account, or only operators.
         pub sign_up: SignUpMode = SignUpMode::Open;
+        /// Whose sign-in takes a second factor (TOTP): of those who have set one up, or of every
+        /// operator. An operator without one can then do nothing but get one.
+        pub require_second_factor: SecondFactorFor = SecondFactorFor::Nobody;
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::auth::{Auth, AuthSettings, Throttle, sessions};
+use palisade::auth::{Auth, AuthSettings, Throttle, keys, sessions};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::Live;
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
 use palisade::db::{self, Db, DbError, Migration, Retention, Schema, SchemaState, Sweeper, Tx};
-use palisade::http::{Api, Introduction, Kind, RateLimiter};
+use palisade::http::{Api, Introduction, RateLimiter};
 use palisade::idempotency::{self, Idempotency};
 use palisade::service::{Offer, Program};
 use palisade::telemetry::metrics::{MetricError, Metrics};
@@ -23,6 +23,7 @@ use crate::secrets::ServiceSecrets;
 use crate::state::{AppState, Bell};
 
 const SESSION: TokenKind = TokenKind::new("ods_");
+const API_KEY: TokenKind = TokenKind::new("odk_");
 /// Texts that the log may show: ids and pseudonyms that are made here, and fixed words.
 pub const LOG_FIELDS: &[&str] = &["account", "account.id", "import", "outcome", "reason"];
 /// Longest that the readiness check waits for the database.
@@ -73,18 +74,8 @@ fn api_with(settings: &Settings, uploads: &Uploads) -> (Api<AppState>, Value) {
     accounts::routes(settings.accounts.sign_up, &limiters)
         .merge(orders::routes())
         .merge(imports::routes(uploads))
-        .kinds(RESERVED_KINDS)
         .documented(introduction, public_url.as_deref())
 }
-
-/// Codes that are part of the interface, for what this version does not have yet.
-const RESERVED_KINDS: &[&Kind] = &[&Kind {
-    code: "step_up_required",
-    status: 403,
-    title: "Prove yourself again first.",
-    about: "The session's last proof of identity is too old for this. This version of the \
-                service does not answer with this code yet.",
-}];
 
 fn limiters(rate: &Live<RateSection>) -> Limiters {
     Limiters {
@@ -197,10 +188,12 @@ impl Parts {
             Arc::clone(&clock),
             AuthSettings {
                 session_tokens: SESSION,
+                api_keys: API_KEY,
                 idle: settings.sessions.idle,
                 absolute: settings.sessions.absolute,
                 machine_keys: secrets.api_keys.clone(),
                 machine_role: OPERATOR.clone(),
+                second_factor_for: settings.accounts.require_second_factor.roles(),
             },
         );
         let throttle = Arc::new(Throttle::new(&ring));
@@ -245,6 +238,9 @@ impl Parts {
         Retention::new(db.clone(), Arc::clone(clock), &settings.retention)
             .remove("sessions", async |tx: &mut Tx<'_>, now, most| {
                 sessions::remove_expired(tx, now, most).await
+            })
+            .remove("api_keys", async |tx: &mut Tx<'_>, now, most| {
+                keys::remove_expired(tx, now, most).await
             })
             .remove("idempotency_keys", async |tx: &mut Tx<'_>, now, most| {
                 idempotency::remove_expired(tx, now, most).await

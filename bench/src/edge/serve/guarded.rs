@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palisade::auth::{Account, Auth, AuthSettings, MIGRATIONS, Role, session, sessions};
+use palisade::auth::{Account, Auth, AuthSettings, MIGRATIONS, Proof, Role, session, sessions};
 use palisade::clock::{Clock as _, SystemClock};
 use palisade::config::{Rate, Throttle};
 use palisade::crypto::TokenKind;
@@ -111,16 +111,19 @@ async fn sign_in(folder: &TempDir) -> anyhow::Result<(Auth, String)> {
     db.migrate("palisade", MIGRATIONS).await?;
     let settings = AuthSettings {
         session_tokens: SESSION,
+        api_keys: TokenKind::new("key_"),
         idle: palisade::auth::SessionsSection::default().idle,
         absolute: palisade::auth::SessionsSection::default().absolute,
         machine_keys: Vec::new(),
         machine_role: OPERATOR,
+        second_factor_for: Vec::new(),
     };
     let (now, absolute) = (SystemClock.now(), settings.absolute);
     let account = Id::<Account>::new_at(now);
     let (_, token) = db
         .write(async move |tx: &mut Tx<'_>| -> Result<_, DbError> {
-            sessions::open(tx, SESSION, (account, &CUSTOMER), now, absolute).await
+            let proof = Proof { at: now, has_second_factor: false };
+            sessions::open(tx, SESSION, (account, &CUSTOMER), proof, absolute).await
         })
         .await?;
     Ok((Auth::new(db, Arc::new(SystemClock), settings), token.expose().to_owned()))

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use palisade::auth::{self, AccountId, Auth, Device, Guess, Session, SessionId, Throttle};
+use palisade::auth::{self, AccountId, Auth, Device, Guess, Proof, Session, SessionId, Throttle};
 use palisade::clock::{Clock, Timestamp};
 use palisade::crypto::Token;
 use palisade::crypto::{
@@ -263,7 +263,8 @@ async fn open_session(
                 store::upgrade_password(tx, login.id, (&login.password_hash, new)).await?;
             }
             let who = (login.id, &login.role.for_callers());
-            auth::sessions::open(tx, kind, who, now, absolute).await.map(Some)
+            let proof = Proof { at: now, has_second_factor: false };
+            auth::sessions::open(tx, kind, who, proof, absolute).await.map(Some)
         })
         .await?;
     opened.ok_or(SignInError::Refused(Refusal::Disabled))

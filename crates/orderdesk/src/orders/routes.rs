@@ -76,7 +76,6 @@ pub fn routes() -> Api<AppState> {
                 .about("Places an order; an operator may name the customer.")
                 .tagged("orders")
                 .policy(auth::caller(owner_or_operator, "orders:write"))
-                .refuses(palisade::http::problem::FORBIDDEN)
                 .example(json!({
                     "currency": "EUR",
                     "reference": "spring-42",

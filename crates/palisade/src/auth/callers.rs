@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::SessionId;
+use super::{KeyId, SessionId};
 use crate::http::{Extract, Operation, Problem, Request};
 use crate::id::Id;
 
@@ -35,11 +35,12 @@ impl Role {
     }
 }
 
-/// Who asks: an account by one of its sessions, or the machine operator, which has no account.
+/// Who asks: an account by one of its sessions or API keys, or the machine operator, which has no account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     pub(super) account: Option<AccountId>,
     pub(super) session: Option<SessionId>,
+    pub(super) key: Option<KeyId>,
     pub(super) role: Role,
 }
 
@@ -47,6 +48,11 @@ impl Caller {
     /// Returns the caller's account; the machine operator has none.
     pub fn account(&self) -> Option<AccountId> {
         self.account
+    }
+
+    /// Returns the API key that the request was made with, if that is how the account proved itself.
+    pub fn key(&self) -> Option<KeyId> {
+        self.key
     }
 
     /// Returns the caller that the policy of the request's route let through.

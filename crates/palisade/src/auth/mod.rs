@@ -1,4 +1,4 @@
-//! Who calls: sessions, the machine operator's key, and policies that let callers through.
+//! Who calls: sessions, API keys, the machine operator's key, and policies that let callers through.
 //!
 //! The rules of this module:
 //!
@@ -6,18 +6,24 @@
 //!    the [`Caller`] that the policy let through.
 //! 2. Every credential that does not hold gets the same answer.
 //! 3. Tokens are stored as hashes only; the database cannot be turned into sign-ins.
-//! 4. Whatever changes what an account may do ends its sessions in the same transaction.
+//! 4. Whatever changes what an account may do ends its sessions and keys in the same transaction.
+//! 5. A key may be used for its scopes only, and never for more than its account may do.
 //!
 //! It leaves out accounts and their passwords: the service owns those.
 
 mod callers;
+mod key_store;
+pub mod keys;
 mod policy;
 mod recent;
+mod scopes;
+mod session_store;
 pub mod sessions;
-mod store;
 mod throttle;
 
 pub use callers::{Account, AccountCaller, AccountId, Caller, Role, SessionCaller};
+pub use keys::{ApiKey, KeyId};
 pub use policy::{Auth, AuthSettings, SessionsSection, Signed, account, caller, role, session};
-pub use sessions::{MIGRATIONS, Session, SessionId};
+pub use scopes::Scopes;
+pub use sessions::{MIGRATIONS, Proof, Session, SessionId};
 pub use throttle::{Device, Guess, Throttle};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::recent::Recent;
-use super::{AccountId, Role, store};
+use super::{AccountId, Role, session_store as store};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::{Token, TokenHash, TokenKind};
 use crate::db::{Db, DbError, Migration, Tx};
@@ -24,6 +24,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "sessions by their end",
         sql: include_str!("../../migrations/0002_sessions_by_end.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "API keys and proofs",
+        sql: include_str!("../../migrations/0003_api_keys.sql"),
     },
 ];
 
@@ -47,9 +52,31 @@ pub struct Session {
     pub seen_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+    /// How the account last proved that it is itself.
+    pub proof: Proof,
 }
 
-/// Opens a session for `account` and returns it with its token, which is not stored.
+/// How somebody proved to be an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// When.
+    pub at: Timestamp,
+    /// Whether a second factor was part of it.
+    pub has_second_factor: bool,
+}
+
+/// How long a proof is recent enough for what could take the account over (ASVS 5.0, 7.5.1).
+const RECENT: Duration = Duration::from_secs(10 * 60);
+
+impl Proof {
+    /// Tells whether the proof is less than ten minutes old. One from a later time than `now` was
+    /// made before the clock was set back, and is none.
+    pub(super) fn is_recent(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.at.after(RECENT)
+    }
+}
+
+/// Opens a session for `account`, which has just proved itself, and returns it with its token, which is not stored.
 ///
 /// # Errors
 ///
@@ -58,9 +85,10 @@ pub async fn open(
     tx: &mut Tx<'_>,
     kind: TokenKind,
     (account, role): (AccountId, &Role),
-    now: Timestamp,
+    proof: Proof,
     absolute: Duration,
 ) -> Result<(Session, Token), DbError> {
+    let now = proof.at;
     let token = Token::generate(kind);
     let session = Session {
         id: Id::new_at(now),
@@ -69,6 +97,7 @@ pub async fn open(
         created_at: now,
         seen_at: now,
         expires_at: now.after(absolute),
+        proof,
     };
     if store::make_room(tx, account, now, MOST_SESSIONS - 1).await? > 0 {
         tx.outdate();
@@ -100,6 +129,30 @@ pub async fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<b
     let is_ended = store::delete(tx, account, id).await? == 1;
     tx.outdate();
     Ok(is_ended)
+}
+
+/// Notes that the account has proved itself again in the session `id`; false if it has ended.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn note_proof(tx: &mut Tx<'_>, id: SessionId, proof: Proof) -> Result<bool, DbError> {
+    tx.outdate();
+    Ok(store::note_proof(tx, id, proof).await? == 1)
+}
+
+/// Ends every session of `account` but `kept`: for a change that its owner made in that one.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn end_others(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    kept: SessionId,
+) -> Result<u64, DbError> {
+    tx.outdate();
+    store::delete_others(tx, account, kept).await
 }
 
 /// Ends every session of `account`: for a change of role, of password, or the end of the account.
@@ -136,13 +189,14 @@ pub async fn remove_expired(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Resul
 /// Returns the open session of the token with `hash`, and notes that it was used.
 pub(super) async fn find(
     db: &Db,
-    (clock, recent): (&Arc<dyn Clock>, &Recent),
+    (clock, recent): (&Arc<dyn Clock>, &Recent<Session>),
     hash: TokenHash,
     idle: Duration,
 ) -> Result<Option<Session>, DbError> {
     let now = clock.now();
     let is_noted = |session: &Session| now < session.seen_at.after(SEEN_PRECISION.min(idle / 2));
-    let known = recent.find(db, &hash, (now, idle)).filter(|_| !db.is_shared());
+    let is_open = |session: &Session| now < session.expires_at && now < session.seen_at.after(idle);
+    let known = recent.find(db, &hash, now, is_open).filter(|_| !db.is_shared());
     if let Some(session) = known.filter(is_noted) {
         return Ok(Some(session));
     }
@@ -310,7 +364,7 @@ mod tests {
     struct TestSessions {
         db: Db,
         clock: Arc<ManualClock>,
-        recent: Recent,
+        recent: Recent<Session>,
         ada: AccountId,
         bob: AccountId,
         _folder: tempfile::TempDir,
@@ -336,7 +390,8 @@ mod tests {
             let opened = self
                 .db
                 .write(async move |tx: &mut Tx<'_>| {
-                    open(tx, KIND, (account, &ROLE), now, ABSOLUTE).await
+                    let proof = Proof { at: now, has_second_factor: false };
+                    open(tx, KIND, (account, &ROLE), proof, ABSOLUTE).await
                 })
                 .await;
             opened.unwrap()

@@ -90,6 +90,9 @@ impl Operation {
         if audience.may_forbid {
             self.may_answer(problem::FORBIDDEN);
         }
+        if audience.may_ask_for_proof {
+            self.may_answer(problem::STEP_UP_REQUIRED);
+        }
     }
 
     /// States that the operation may answer with a problem of `kind`.

@@ -80,6 +80,9 @@ pub struct Audience {
     pub needs_credential: bool,
     /// Whether a known caller may be refused; if so the route may answer 403.
     pub may_forbid: bool,
+    /// Whether a caller may be asked to prove itself again; if so the route may answer 403
+    /// `step_up_required`.
+    pub may_ask_for_proof: bool,
 }
 
 impl fmt::Display for Audience {
@@ -96,7 +99,13 @@ pub struct Anyone;
 
 impl<S> Policy<S> for Anyone {
     fn audience(&self) -> Audience {
-        Audience { who: "anyone", scope: None, needs_credential: false, may_forbid: false }
+        Audience {
+            who: "anyone",
+            scope: None,
+            needs_credential: false,
+            may_forbid: false,
+            may_ask_for_proof: false,
+        }
     }
 
     fn admit<'a>(&'a self, _: &'a mut Parts, _: &'a S, _: &'a AccountBudget) -> Admission<'a> {

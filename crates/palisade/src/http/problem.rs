@@ -63,7 +63,10 @@ kinds! {
     /// The credential is missing, wrong, expired or revoked, or the password is wrong. The answer
     /// is the same for all of these, so that it tells nothing about accounts.
     AUTHENTICATION_FAILED = 401, "authentication_failed", "The credentials are missing or do not hold.";
-    /// The caller is known and may not do this.
+    /// The account has not proved itself for a while, and what was asked could take it over. Prove
+    /// it again (a step-up), and send the request once more. Nothing was changed.
+    STEP_UP_REQUIRED = 403, "step_up_required", "Prove yourself again first.";
+    /// The caller is known and may not do this. An API key may lack the scope.
     FORBIDDEN = 403, "forbidden", "You may not do this.";
     /// There is no such route or thing, or it is not the caller's. The answer is the same for
     /// both, so that it tells nothing about what belongs to others.

@@ -276,10 +276,12 @@ impl Notes {
         let shared_clock: Arc<dyn Clock> = clock.clone();
         let auth = AuthSettings {
             session_tokens: TokenKind::new("nts_"),
+            api_keys: TokenKind::new("ntk_"),
             idle: Duration::from_secs(60),
             absolute: Duration::from_secs(60),
             machine_keys: vec![Secret::new(KEY.to_owned())],
             machine_role: MACHINE.clone(),
+            second_factor_for: Vec::new(),
         };
         let auth = Auth::new(db.clone(), Arc::clone(&shared_clock), auth);
         let idempotency =

@@ -167,7 +167,13 @@ struct Nobody;
 
 impl<S> Policy<S> for Nobody {
     fn audience(&self) -> Audience {
-        Audience { who: "nobody", scope: None, needs_credential: true, may_forbid: true }
+        Audience {
+            who: "nobody",
+            scope: None,
+            needs_credential: true,
+            may_forbid: true,
+            may_ask_for_proof: false,
+        }
     }
 
     fn admit<'a>(
@@ -207,10 +213,12 @@ async fn the_router_is_told_who_asks_and_from_where() {
     let db = Db::open(&url, DbSettings::new(Purpose::Serve)).await.unwrap();
     let settings = AuthSettings {
         session_tokens: TokenKind::new("ods_"),
+        api_keys: TokenKind::new("odk_"),
         idle: Duration::from_secs(60),
         absolute: Duration::from_secs(60),
         machine_keys: vec![Secret::new(KEY.to_owned())],
         machine_role: Role::new("operator"),
+        second_factor_for: Vec::new(),
     };
     let auth = Auth::new(db, Arc::new(SystemClock), settings);
     let router = Router::new().route("/who", get(who));

@@ -21,7 +21,7 @@ pub use stream::{Csv, MediaType, OctetStream, Stream};
 use http::request::Parts;
 
 use super::routes::PathParameters;
-use super::{ClientAddress, RequestBody};
+use super::{ClientAddress, Extract, Operation, Problem, RequestBody};
 
 /// A request on its way to a handler: the head, the body as long as nobody has read it, and the
 /// limits of the route.
@@ -33,6 +33,15 @@ pub struct Request {
     pub(super) limits: BodyLimits,
     pub(super) parameters: PathParameters,
     pub(super) client: ClientAddress,
+}
+
+/// The address that the request comes from, as limits see it.
+impl<S: Sync> Extract<S> for ClientAddress {
+    fn describe(_: &mut Operation) {}
+
+    async fn extract(request: &mut Request, _: &S) -> Result<Self, Problem> {
+        Ok(request.client)
+    }
 }
 
 impl Request {

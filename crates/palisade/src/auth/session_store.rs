@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountId, Role, Session, SessionId};
+use super::{AccountId, Proof, Role, Session, SessionId};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::crypto::TokenHash;
@@ -13,12 +13,22 @@ pub(super) async fn insert(
     session: &Session,
     token: TokenHash,
 ) -> Result<(), DbError> {
-    let Session { id, account, role, created_at, seen_at, expires_at } = session;
+    let Session { id, account, role, created_at, seen_at, expires_at, proof } = session;
     tx.execute(
-        "INSERT INTO palisade_sessions
-             (id, account, role, token_hash, created_at, seen_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![*id, *account, role.as_str(), token.0, *created_at, *seen_at, *expires_at],
+        "INSERT INTO palisade_sessions (id, account, role, token_hash, created_at, seen_at,
+             expires_at, proved_at, second_factor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        args![
+            *id,
+            *account,
+            role.as_str(),
+            token.0,
+            *created_at,
+            *seen_at,
+            *expires_at,
+            proof.at,
+            i64::from(proof.has_second_factor)
+        ],
     )
     .await?;
     Ok(())
@@ -47,8 +57,8 @@ pub(super) async fn list(
     most: i64,
 ) -> Result<Vec<Session>, DbError> {
     tx.query(
-        "SELECT id, account, role, created_at, seen_at, expires_at FROM palisade_sessions
-         WHERE account = $1 AND expires_at > $2 AND seen_at > $3 ORDER BY id DESC LIMIT $4",
+        "SELECT id, account, role, created_at, seen_at, expires_at, proved_at, second_factor
+         FROM palisade_sessions WHERE account = $1 AND expires_at > $2 AND seen_at > $3 ORDER BY id DESC LIMIT $4",
         args![account, now, now.before(idle), most],
         read,
     )
@@ -61,8 +71,8 @@ pub(super) async fn find(
     (now, idle): (Timestamp, Duration),
 ) -> Result<Option<Session>, DbError> {
     tx.query_optional(
-        "SELECT id, account, role, created_at, seen_at, expires_at FROM palisade_sessions
-         WHERE token_hash = $1 AND expires_at > $2 AND seen_at > $3",
+        "SELECT id, account, role, created_at, seen_at, expires_at, proved_at, second_factor
+         FROM palisade_sessions WHERE token_hash = $1 AND expires_at > $2 AND seen_at > $3",
         args![token.0, now, now.before(idle)],
         read,
     )
@@ -86,6 +96,25 @@ pub(super) async fn delete(
 ) -> Result<u64, DbError> {
     let sql = "DELETE FROM palisade_sessions WHERE account = $1 AND id = $2";
     tx.execute(sql, args![account, id]).await
+}
+
+pub(super) async fn note_proof(
+    tx: &mut Tx<'_>,
+    id: SessionId,
+    proof: Proof,
+) -> Result<u64, DbError> {
+    let sql = "UPDATE palisade_sessions SET proved_at = $2, second_factor = $3 WHERE id = $1";
+    tx.execute(sql, args![id, proof.at, i64::from(proof.has_second_factor)]).await
+}
+
+/// Removes the sessions of `account` but the one that is kept.
+pub(super) async fn delete_others(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    kept: SessionId,
+) -> Result<u64, DbError> {
+    let sql = "DELETE FROM palisade_sessions WHERE account = $1 AND id <> $2";
+    tx.execute(sql, args![account, kept]).await
 }
 
 pub(super) async fn delete_all(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
@@ -118,5 +147,9 @@ fn read(row: &Row<'_>) -> Result<Session, DbError> {
         created_at: row.get("created_at")?,
         seen_at: row.get("seen_at")?,
         expires_at: row.get("expires_at")?,
+        proof: Proof {
+            at: row.get("proved_at")?,
+            has_second_factor: row.get::<i64>("second_factor")? != 0,
+        },
     })
 }
