@@ -12,6 +12,7 @@
 //! It leaves out accounts and their passwords: the service owns those.
 
 mod callers;
+mod guess_store;
 mod key_store;
 pub mod keys;
 mod policy;
@@ -26,4 +27,4 @@ pub use keys::{ApiKey, KeyId};
 pub use policy::{Auth, AuthSettings, SessionsSection, Signed, account, caller, role, session};
 pub use scopes::Scopes;
 pub use sessions::{MIGRATIONS, Proof, Session, SessionId};
-pub use throttle::{Device, Guess, Throttle};
+pub use throttle::{Device, Guess, GuessesSection, Reserved, Throttle, remove_full};

@@ -30,6 +30,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "API keys and proofs",
         sql: include_str!("../../migrations/0003_api_keys.sql"),
     },
+    Migration {
+        version: 4,
+        name: "budgets of guesses",
+        sql: include_str!("../../migrations/0004_guesses.sql"),
+    },
 ];
 
 /// Most sessions that one account may have open; a further sign-in ends the oldest.

@@ -1,202 +1,180 @@
 //! Counts wrong guesses at passwords, so that nobody can go through a list of them.
 //!
-//! Each account has a budget for devices it knows and another for all the others: strangers can
-//! spend only the second, so they cannot lock the owner out. A guess is reserved before the
-//! password is checked and given back when it was right; N guesses at once count N. The budgets
-//! are this process's own and in memory: a restart fills them up.
+//! 1. A guess is taken from its budgets before the password is looked at, and given back if it was
+//!    right: N guesses at once count N.
+//! 2. Each account has a budget for every device that has signed in to it, and one for all others:
+//!    strangers can spend only the last, so they cannot lock the owner out. Names that no account has
+//!    have one, too, so that a budget tells nothing.
+//! 3. Devices that are not known also spend from a budget of their address, which no list of accounts
+//!    gets around, and from one of all.
+//! 4. The budgets are in the database: a restart does not fill them up, and all processes share them.
+//!    What they are of stands there as a keyed hash.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
 use super::AccountId;
-use crate::crypto::{KeyRing, Purpose, Signer, random_bytes};
+use super::guess_store::{self as store, Budget};
+use crate::clock::Timestamp;
+use crate::config::Rate;
+use crate::crypto::{Fingerprints, KeyRing, Purpose, Signer, random_bytes};
+use crate::db::{DbError, Tx};
+use crate::http::{AddressPrefix, ClientAddress};
 
 const DEVICES: Purpose = Purpose::new("known device");
-/// Wrong guesses that one class of devices may make at once, the number that NIST SP 800-63B-4,
-/// section 3.2.2, allows in all.
-const BURST: u32 = 100;
-/// How often one further guess is allowed.
-const INTERVAL: Duration = Duration::from_secs(36);
-/// How many accounts are remembered; the one with the fewest guesses is forgotten first.
-const MOST_ACCOUNTS: usize = 65_536;
+const GUESSES: Purpose = Purpose::new("budgets of guesses");
+/// Random bytes that tell one device from another.
+const DEVICE: usize = 16;
 
-/// Whether a sign-in comes from a device that has signed in to the account before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+crate::settings! {
+    /// Wrong passwords that may be tried. A right one costs nothing.
+    pub struct GuessesSection in "guesses" {
+        /// At one account, by each device that has signed in to it, and by all others together. NIST SP
+        /// 800-63B-4, section 3.2.2, allows no more than 100 in a row. What is over it is answered like
+        /// a wrong password.
+        pub per_account: Rate = Rate::per_hour(100);
+        /// From one IPv4 address or one IPv6 /64, by devices that are not known. What is over it is
+        /// answered 429, before a hash is computed.
+        pub per_address: Rate = Rate::per_hour(600).with_burst(300);
+        /// By all devices that are not known. What is over it is answered 429.
+        pub total: Rate = Rate::per_minute(600).with_burst(10_000);
+    }
+}
+
+/// Who guesses, as the account sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// It sent the token that an earlier sign-in gave it.
-    Known,
+    /// One that the account knows, told from others by these bytes.
+    Known([u8; DEVICE]),
     /// Any other.
     Unknown,
 }
 
-/// The budgets of wrong guesses.
-#[derive(Debug)]
+/// The budgets of wrong guesses; a clone is the same.
+#[derive(Clone)]
 pub struct Throttle {
     devices: Signer,
-    budgets: Mutex<HashMap<(AccountId, Device), Budget>>,
+    subjects: Fingerprints,
+    budgets: GuessesSection,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Budget {
-    spent: u32,
-    since: Instant,
+/// One guess and the budgets that it is taken from.
+#[derive(Debug, Clone)]
+pub struct Guess {
+    /// Those that are asked before anything costs time.
+    shared: Vec<Budget>,
+    /// That of the account and its device.
+    own: Budget,
 }
 
-/// A guess that counts until it is given back.
-#[derive(Debug)]
-pub struct Guess<'a>(&'a Throttle, (AccountId, Device));
+/// Whether a guess may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// It may. If it was right, or nothing was looked at, [give it back](Guess::give_back).
+    Free,
+    /// The account's budget is spent: do as if it was wrong, and take as long.
+    Spent,
+    /// The budget of the address, or of all, is spent; there is one more guess after so long.
+    NotNow(Duration),
+}
 
 impl Throttle {
-    /// Starts with full budgets; a key of its own from `ring` signs the tokens of known devices.
-    pub fn new(ring: &KeyRing) -> Self {
-        Self { devices: ring.signer(DEVICES), budgets: Mutex::default() }
+    /// Makes budgets of these sizes; keys of their own from `ring` sign the tokens of known devices,
+    /// and hide what a budget is of.
+    pub fn new(ring: &KeyRing, budgets: GuessesSection) -> Self {
+        Self { devices: ring.signer(DEVICES), subjects: ring.fingerprints(GUESSES), budgets }
     }
 
     /// Returns a token by which `account` knows the device again.
     pub fn device_token(&self, account: AccountId) -> String {
-        let mut payload = random_bytes::<16>().to_vec();
+        let mut payload = random_bytes::<DEVICE>().to_vec();
         payload.extend_from_slice(account.to_string().as_bytes());
         self.devices.sign(&payload)
     }
 
-    /// Tells whether `token` was given to a device that signed in to `account`.
+    /// Tells which device of `account` was given `token`.
     pub fn device(&self, account: AccountId, token: Option<&str>) -> Device {
         let payload = token.and_then(|token| self.devices.verify(token));
-        let known = payload.as_deref().and_then(|payload| payload.get(16..));
-        if known == Some(account.to_string().as_bytes()) { Device::Known } else { Device::Unknown }
-    }
-
-    /// Counts one guess; `None` if the budget is spent.
-    pub fn reserve(&self, account: AccountId, device: Device) -> Option<Guess<'_>> {
-        let now = Instant::now();
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        if budgets.len() >= MOST_ACCOUNTS {
-            make_room(&mut budgets, now);
-        }
-        let key = (account, device);
-        let budget = budgets.entry(key).or_insert(Budget { spent: 0, since: now });
-        budget.recover(now);
-        if budget.spent >= BURST {
-            return None;
-        }
-        budget.spent += 1;
-        Some(Guess(self, key))
-    }
-}
-
-impl Guess<'_> {
-    /// Does not count the guess: it was right.
-    pub fn give_back(self) {
-        let mut budgets = self.0.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(budget) = budgets.get_mut(&self.1) {
-            budget.spent = budget.spent.saturating_sub(1);
+        let parts = payload.as_deref().and_then(|payload| payload.split_first_chunk());
+        match parts {
+            Some((device, of)) if of == account.to_string().as_bytes() => Device::Known(*device),
+            _ => Device::Unknown,
         }
     }
-}
 
-impl Budget {
-    fn recover(&mut self, now: Instant) {
-        let intervals = now.saturating_duration_since(self.since).as_secs() / INTERVAL.as_secs();
-        let recovered = u32::try_from(intervals).unwrap_or(u32::MAX);
-        self.spent = self.spent.saturating_sub(recovered);
-        self.since += INTERVAL.saturating_mul(recovered);
+    /// Returns the guess that `device` at `client` makes at the account called `name`, which may be
+    /// one that there is not.
+    pub fn guess(&self, name: &str, device: Device, client: ClientAddress) -> Guess {
+        let GuessesSection { per_account, per_address, total } = self.budgets;
+        let name = name.as_bytes();
+        match device {
+            Device::Known(device) => {
+                let own = self.budget(&[b"device", name, &device], per_account);
+                Guess { shared: Vec::new(), own }
+            }
+            Device::Unknown => {
+                let address = AddressPrefix::of(client.0).to_bytes();
+                let address = self.budget(&[b"address", &address], per_address);
+                let shared = vec![address, self.budget(&[b"total"], total)];
+                Guess { shared, own: self.budget(&[b"account", name], per_account) }
+            }
+        }
+    }
+
+    fn budget(&self, of: &[&[u8]], rate: Rate) -> Budget {
+        let interval = (rate.per() / rate.events()).as_millis();
+        let interval = i64::try_from(interval).unwrap_or(i64::MAX).max(1);
+        let burst = interval.saturating_mul(rate.burst().into());
+        Budget { subject: self.subjects.of(of), interval, burst }
     }
 }
 
-fn make_room(budgets: &mut HashMap<(AccountId, Device), Budget>, now: Instant) {
-    budgets.retain(|_, budget| {
-        budget.recover(now);
-        budget.spent > 0
-    });
-    if budgets.len() >= MOST_ACCOUNTS {
-        let least = budgets.iter().min_by_key(|(_, budget)| budget.spent).map(|(key, _)| *key);
-        if let Some(key) = least {
-            budgets.remove(&key);
+impl Guess {
+    /// Takes the guess from its budgets, those first that are asked before anything costs time.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn reserve(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Reserved, DbError> {
+        for budget in &self.shared {
+            if !store::take(tx, budget, now).await? {
+                let wait = u64::try_from(budget.interval).unwrap_or_default();
+                return Ok(Reserved::NotNow(Duration::from_millis(wait)));
+            }
         }
+        let is_taken = store::take(tx, &self.own, now).await?;
+        Ok(if is_taken { Reserved::Free } else { Reserved::Spent })
+    }
+
+    /// Does not count the guess, which was [free](Reserved::Free): it was right, or nobody looked.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn give_back(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+        for budget in self.shared.iter().chain([&self.own]) {
+            store::give_back(tx, budget).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes at most `most` budgets that are full, and returns how many; for
+/// [`Retention`](crate::db::Retention).
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn remove_full(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<u64, DbError> {
+    store::delete_full(tx, now, most).await
+}
+
+impl fmt::Debug for Throttle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Throttle").field("budgets", &self.budgets).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::secret::Secret;
-
-    fn throttle() -> Throttle {
-        Throttle::new(&KeyRing::new(&Secret::new((0..32).collect()), None).unwrap())
-    }
-
-    fn account(number: i64) -> AccountId {
-        AccountId::new_at(Timestamp::from_millis(number))
-    }
-
-    #[test]
-    fn guesses_at_once_count_exactly_the_budget() {
-        let (throttle, ada) = (throttle(), account(1));
-        let allowed = std::sync::atomic::AtomicU32::new(0);
-
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..125 {
-                        if throttle.reserve(ada, Device::Unknown).is_some() {
-                            allowed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        }
-                    }
-                });
-            }
-        });
-
-        assert_eq!(allowed.into_inner(), BURST);
-    }
-
-    #[test]
-    fn strangers_cannot_spend_the_budget_of_a_known_device() {
-        let (throttle, ada) = (throttle(), account(1));
-        while throttle.reserve(ada, Device::Unknown).is_some() {}
-
-        assert!(throttle.reserve(ada, Device::Known).is_some());
-        assert!(throttle.reserve(account(2), Device::Unknown).is_some());
-    }
-
-    #[test]
-    fn a_right_guess_costs_nothing() {
-        let (throttle, ada) = (throttle(), account(1));
-        for _ in 0..BURST * 2 {
-            throttle.reserve(ada, Device::Unknown).unwrap().give_back();
-        }
-    }
-
-    #[test]
-    fn a_budget_recovers_one_guess_an_interval() {
-        let start = Instant::now();
-        let mut budget = Budget { spent: BURST, since: start };
-
-        budget.recover(start + INTERVAL * 3 + INTERVAL / 2);
-        assert_eq!(budget.spent, BURST - 3);
-        budget.recover(start + INTERVAL * 4);
-        assert_eq!(budget.spent, BURST - 4, "the half interval before is not lost");
-    }
-
-    #[test]
-    fn a_device_is_known_to_the_account_that_gave_it_a_token_and_to_no_other() {
-        let (throttle, ada, bob) = (throttle(), account(1), account(2));
-        let token = throttle.device_token(ada);
-
-        assert_eq!(throttle.device(ada, Some(&token)), Device::Known);
-        assert_eq!(throttle.device(bob, Some(&token)), Device::Unknown);
-        assert_eq!(throttle.device(ada, Some("made-up")), Device::Unknown);
-        assert_eq!(throttle.device(ada, None), Device::Unknown);
-    }
-
-    #[test]
-    fn memory_is_bounded_however_many_accounts_are_attacked() {
-        let throttle = throttle();
-        let most = i64::try_from(MOST_ACCOUNTS).unwrap();
-        for number in 0..most + 3 {
-            throttle.reserve(account(number), Device::Unknown);
-        }
-        assert_eq!(throttle.budgets.lock().unwrap().len(), MOST_ACCOUNTS);
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

@@ -7,8 +7,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use hmac::Mac;
 
-use super::Fingerprints;
 use super::hkdf::{expand, extract, hmac};
+use super::{Fingerprints, Sealer};
 use crate::secret::Secret;
 
 /// The shortest key that is accepted, in bytes: the strength of everything made from it.
@@ -87,6 +87,12 @@ impl KeyRing {
     pub fn fingerprints(&self, purpose: Purpose) -> Fingerprints {
         let key = |key| purpose_key(key, "fingerprints", purpose);
         Fingerprints::new(key(&self.current), self.previous.as_ref().map(key))
+    }
+
+    /// Returns what seals secrets for `purpose`.
+    pub fn sealer(&self, purpose: Purpose) -> Sealer {
+        let key = |key| purpose_key(key, "sealer", purpose);
+        Sealer::new(key(&self.current), self.previous.as_ref().map(key))
     }
 
     /// Returns what signs and verifies texts for `purpose`.

@@ -9,6 +9,8 @@
 //! | text that comes back unchanged | HMAC-SHA256, whole tags | [`Signer`] |
 //! | bearer tokens | 256 random bits, stored as SHA-256 | [`Token`] |
 //! | what is found again and never read back | HMAC-SHA256, whole tags | [`Fingerprints`] |
+//! | secrets that are read again | AES-256-GCM-SIV (RFC 8452) | [`Sealer`] |
+//! | codes of authenticator apps | TOTP (RFC 6238) | [`TotpSecret`] |
 //! | people in the log | 64 bits of HMAC-SHA256 | [`Pseudonyms`] |
 //! | passwords | argon2id (RFC 9106), bounded workers | [`Hasher`] |
 //!
@@ -22,7 +24,9 @@ mod keys;
 mod passwords;
 mod phc;
 mod pseudonyms;
+mod sealing;
 mod tokens;
+mod totp;
 
 pub use fingerprints::Fingerprints;
 pub use hasher::{HashError, HashSettings, Hasher, PasswordsSection, Verdict, WeakParameters};
@@ -30,7 +34,9 @@ pub use keys::{KeyRing, Purpose, Signer, WeakKey};
 pub use passwords::{GivenPassword, Password};
 pub use phc::{CorruptHash, PasswordHash};
 pub use pseudonyms::{Pseudonym, Pseudonyms};
+pub use sealing::{SealError, Sealer};
 pub use tokens::{Token, TokenHash, TokenKind};
+pub use totp::TotpSecret;
 
 /// Returns the SHA-256 of `bytes`: to notice that a public text was changed, never for passwords.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {

@@ -31,6 +31,16 @@ impl AddressPrefix {
     }
 }
 
+impl AddressPrefix {
+    /// Returns the prefix as bytes that no other has.
+    pub(crate) fn to_bytes(self) -> [u8; 9] {
+        let Self(bits, is_ipv6) = self;
+        let mut bytes = [u8::from(is_ipv6); 9];
+        bytes.iter_mut().zip(bits.to_be_bytes()).for_each(|(to, from)| *to = from);
+        bytes
+    }
+}
+
 fn network_half(address: Ipv6Addr) -> u64 {
     let [a, b, c, d, ..] = address.segments();
     [a, b, c, d].iter().fold(0, |bits, part| (bits << 16) | u64::from(*part))

@@ -162,10 +162,12 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-const CONFINED: [Confined; 21] = [
+const CONFINED: [Confined; 23] = [
     Confined { word: "rusqlite", to: &["palisade/src/db/"] },
     Confined { word: "argon2", to: &["palisade/src/crypto/"] },
     Confined { word: "sha2::", to: &["palisade/src/crypto/"] },
+    Confined { word: "aws_lc_rs::", to: &["palisade/src/crypto/"] },
+    Confined { word: "totp_rs", to: &["palisade/src/crypto/"] },
     Confined { word: "hmac::", to: &["palisade/src/crypto/"] },
     Confined { word: "flate2", to: &["palisade/src/http/extract/"] },
     Confined { word: "prometheus::", to: &["palisade/src/telemetry/"] },
