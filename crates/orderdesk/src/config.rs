@@ -1,6 +1,6 @@
 //! Orderdesk's settings: the library's sections and its own.
 
-use palisade::auth::SessionsSection;
+use palisade::auth::{GuessesSection, SessionsSection};
 use palisade::check::CheckSection;
 use palisade::config::{Live, Rate, Throttle};
 use palisade::crypto::PasswordsSection;
@@ -82,6 +82,8 @@ palisade::settings_of! {
         pub rate: Live<RateSection>,
         /// Accounts.
         pub accounts: AccountsSection,
+        /// Wrong passwords.
+        pub guesses: GuessesSection,
         /// What hashing costs.
         pub passwords: PasswordsSection,
         /// How long a sign-in lasts.

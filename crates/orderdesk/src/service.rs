@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::auth::{Auth, AuthSettings, Throttle, keys, sessions};
+use palisade::auth::{self, Auth, AuthSettings, Throttle, keys, sessions};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::Live;
 use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
@@ -14,7 +14,7 @@ use palisade::service::{Offer, Program};
 use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
 
-use crate::accounts::{self, Limiters, OPERATOR};
+use crate::accounts::{self, Limiters, OPERATOR, second_factor};
 use crate::config::{RateSection, Settings};
 use crate::imports::{self, Importer, Uploads, Worker};
 use crate::orders;
@@ -25,7 +25,8 @@ use crate::state::{AppState, Bell};
 const SESSION: TokenKind = TokenKind::new("ods_");
 const API_KEY: TokenKind = TokenKind::new("odk_");
 /// Texts that the log may show: ids and pseudonyms that are made here, and fixed words.
-pub const LOG_FIELDS: &[&str] = &["account", "account.id", "import", "outcome", "reason"];
+pub const LOG_FIELDS: &[&str] =
+    &["account", "account.id", "import", "key.id", "outcome", "reason", "role"];
 /// Longest that the readiness check waits for the database.
 const PING: Duration = Duration::from_secs(2);
 
@@ -91,6 +92,7 @@ const MIGRATIONS: &[Migration] = &[
     orders::FILTERS_MIGRATION,
     imports::MIGRATION,
     orders::STATUS_MIGRATION,
+    accounts::CREDENTIALS_MIGRATION,
 ];
 
 /// The tables of the library and of the service.
@@ -196,15 +198,26 @@ impl Parts {
                 second_factor_for: settings.accounts.require_second_factor.roles(),
             },
         );
-        let throttle = Arc::new(Throttle::new(&ring));
+        let throttle = Throttle::new(&ring, settings.guesses.clone());
+        let factor_sealer = ring.sealer(second_factor::PURPOSE);
         let (kept_in, by) = (db.clone(), Arc::clone(&clock));
         let idempotency = Idempotency::new(kept_in, by, &ring, &settings.idempotency, metrics)?;
         let (cursors, pseudonyms) = (Cursors::new(&ring), Pseudonyms::new(&ring));
         let (kept_in, by) = (db.clone(), Arc::clone(&clock));
         let importer = Importer::new(kept_in, by, &settings.imports, metrics)?;
         let bell = Bell::default();
-        let state =
-            AppState { db, clock, hasher, auth, throttle, pseudonyms, idempotency, cursors, bell };
+        let state = AppState {
+            db,
+            clock,
+            hasher,
+            auth,
+            throttle,
+            factor_sealer,
+            pseudonyms,
+            idempotency,
+            cursors,
+            bell,
+        };
         Ok(Self { state, importer })
     }
 
@@ -241,6 +254,12 @@ impl Parts {
             })
             .remove("api_keys", async |tx: &mut Tx<'_>, now, most| {
                 keys::remove_expired(tx, now, most).await
+            })
+            .remove("guesses", async |tx: &mut Tx<'_>, now, most| {
+                auth::remove_full(tx, now, most).await
+            })
+            .remove("password_resets", async |tx: &mut Tx<'_>, now, most| {
+                accounts::store::remove_resets(tx, now, most).await
             })
             .remove("idempotency_keys", async |tx: &mut Tx<'_>, now, most| {
                 idempotency::remove_expired(tx, now, most).await

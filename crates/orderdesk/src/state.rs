@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palisade::auth::{Auth, Throttle};
 use palisade::clock::Clock;
-use palisade::crypto::{Hasher, Pseudonyms};
+use palisade::crypto::{Hasher, Pseudonyms, Sealer};
 use palisade::db::Db;
 use palisade::http::FromRef;
 use palisade::idempotency::Idempotency;
@@ -24,7 +24,9 @@ pub struct AppState {
     /// Who calls.
     pub auth: Auth,
     /// What counts wrong guesses at passwords.
-    pub throttle: Arc<Throttle>,
+    pub throttle: Throttle,
+    /// What seals the secrets of second factors.
+    pub factor_sealer: Sealer,
     /// What names people in the log.
     pub pseudonyms: Pseudonyms,
     /// What does a request once for each key.

@@ -133,7 +133,7 @@
 //!
 //! # What is not here yet
 //!
-//! PostgreSQL, background jobs, webhooks, API keys of accounts, second factors and an audit log.
+//! Background jobs, webhooks and an audit log.
 //! Rate limits are counted in each process by itself.
 
 pub mod auth;

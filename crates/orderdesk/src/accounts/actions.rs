@@ -3,18 +3,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use palisade::auth::{self, AccountId, Auth, Device, Guess, Proof, Session, SessionId, Throttle};
+use palisade::auth::{self, AccountId, Auth, Session, SessionId, Throttle};
 use palisade::clock::{Clock, Timestamp};
-use palisade::crypto::Token;
-use palisade::crypto::{
-    CorruptHash, GivenPassword, HashError, Hasher, Password, PasswordHash, Pseudonyms, Verdict,
-};
+use palisade::crypto::{HashError, Hasher, Password, Pseudonyms};
 use palisade::db::{Db, DbError, Tx};
 use palisade::http::FromRef;
 use palisade::id::Id;
 use palisade::input::Invalid;
-use palisade::secret::Secret;
 
+use super::second_factor::Factors;
 use super::{Account, EmailAddress, Role, Username, store};
 use crate::state::AppState;
 
@@ -37,7 +34,9 @@ pub struct Accounts {
     /// What keeps sessions.
     pub auth: Auth,
     /// What counts wrong guesses.
-    pub throttle: Arc<Throttle>,
+    pub throttle: Throttle,
+    /// What checks second factors.
+    pub factors: Factors,
     /// What names people in the log.
     pub pseudonyms: Pseudonyms,
 }
@@ -51,8 +50,9 @@ impl FromRef<AppState> for Registry {
 
 impl FromRef<AppState> for Accounts {
     fn from_ref(state: &AppState) -> Self {
-        let AppState { auth, throttle, pseudonyms, .. } = state.clone();
-        Self { registry: Registry::from_ref(state), auth, throttle, pseudonyms }
+        let AppState { auth, throttle, factor_sealer, pseudonyms, .. } = state.clone();
+        let factors = Factors::new(factor_sealer);
+        Self { registry: Registry::from_ref(state), auth, throttle, factors, pseudonyms }
     }
 }
 
@@ -84,59 +84,6 @@ pub enum CreateError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
-}
-
-/// Why a sign-in fails.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// The credentials do not hold. Why is for the log: clients are never told.
-    #[error("the credentials do not hold")]
-    Refused(Refusal),
-    /// What is stored as the account's hash is none.
-    #[error(transparent)]
-    Corrupt(#[from] CorruptHash),
-    /// The hash could not be computed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The database failed.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
-
-/// Why credentials do not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// No account has the name.
-    UnknownName,
-    /// The account is disabled.
-    Disabled,
-    /// There were too many wrong guesses, so this one was not looked at.
-    TooManyGuesses,
-    /// The password is wrong.
-    WrongPassword,
-}
-
-impl Refusal {
-    /// Returns the word for it in the log.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::UnknownName => "unknown_name",
-            Self::Disabled => "disabled",
-            Self::TooManyGuesses => "too_many_guesses",
-            Self::WrongPassword => "wrong_password",
-        }
-    }
-}
-
-/// A fresh sign-in.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The session.
-    pub session: Session,
-    /// Its token, shown once.
-    pub token: Token,
-    /// What the device may send with its next sign-in.
-    pub device_token: Secret<String>,
 }
 
 /// Makes an account.
@@ -182,92 +129,6 @@ pub fn check_password(password: &Password, username: &str, email: &str) -> Resul
         return Err(Invalid::new("context", expected));
     }
     Ok(())
-}
-
-/// Opens a session for whoever proves to be `username`.
-///
-/// `None` is a name that no account can have. Every refusal pays for one hash through the same
-/// queue, so that the time tells nothing.
-///
-/// # Errors
-///
-/// See [`SignInError`].
-pub async fn sign_in(
-    accounts: &Accounts,
-    username: Option<Username>,
-    password: GivenPassword,
-    device_token: Option<&str>,
-) -> Result<SignedIn, SignInError> {
-    let login = accounts
-        .registry
-        .db
-        .look_up(async move |tx: &mut Tx<'_>| -> Result<Option<store::Login>, DbError> {
-            match &username {
-                Some(username) => store::find_login(tx, username).await,
-                None => Ok(None),
-            }
-        })
-        .await?;
-    let device = match &login {
-        Some(login) => accounts.throttle.device(login.id, device_token),
-        None => Device::Unknown,
-    };
-    let guess = login.as_ref().and_then(|login| accounts.throttle.reserve(login.id, device));
-    let refusal = match &login {
-        None => Refusal::UnknownName,
-        Some(login) if !login.is_enabled => Refusal::Disabled,
-        Some(_) if guess.is_none() => Refusal::TooManyGuesses,
-        Some(_) => Refusal::WrongPassword,
-    };
-    let candidate = login.filter(|login| login.is_enabled && guess.is_some());
-    let stored = match &candidate {
-        Some(login) => Some(PasswordHash::parse(&login.password_hash)?),
-        None => None,
-    };
-    let verdict = match accounts.registry.hasher.verify(&password, stored).await {
-        Ok(verdict) => verdict,
-        Err(error) => {
-            // Nothing was compared, so nothing was guessed.
-            guess.into_iter().for_each(Guess::give_back);
-            return Err(error.into());
-        }
-    };
-    let (Some(login), Verdict::Right | Verdict::RightButOutdated(_)) = (candidate, &verdict) else {
-        return Err(SignInError::Refused(refusal));
-    };
-    if let Some(guess) = guess {
-        guess.give_back();
-    }
-    let device_token = Secret::new(accounts.throttle.device_token(login.id));
-    let (session, token) = open_session(accounts, login, verdict).await?;
-    Ok(SignedIn { session, token, device_token })
-}
-
-async fn open_session(
-    accounts: &Accounts,
-    login: store::Login,
-    verdict: Verdict,
-) -> Result<(Session, Token), SignInError> {
-    let now = accounts.registry.clock.now();
-    let (kind, absolute) =
-        (accounts.auth.settings().session_tokens, accounts.auth.settings().absolute);
-    let opened = accounts
-        .registry
-        .db
-        .write(async move |tx: &mut Tx<'_>| -> Result<_, DbError> {
-            // The account may have been disabled while the hash was computed.
-            if !store::is_enabled(tx, login.id, login.role).await? {
-                return Ok(None);
-            }
-            if let Verdict::RightButOutdated(new) = &verdict {
-                store::upgrade_password(tx, login.id, (&login.password_hash, new)).await?;
-            }
-            let who = (login.id, &login.role.for_callers());
-            let proof = Proof { at: now, has_second_factor: false };
-            auth::sessions::open(tx, kind, who, proof, absolute).await.map(Some)
-        })
-        .await?;
-    opened.ok_or(SignInError::Refused(Refusal::Disabled))
 }
 
 /// Returns the account `id`.

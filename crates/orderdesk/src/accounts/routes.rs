@@ -1,21 +1,18 @@
-//! Accounts and sessions over HTTP.
+//! Accounts over HTTP.
 
 use std::sync::Arc;
 
-use palisade::auth::{self, AccountCaller, AccountId, Session, SessionCaller};
-use palisade::crypto::{GivenPassword, HashError};
+use palisade::auth::{self, AccountCaller, AccountId};
+use palisade::crypto::HashError;
 use palisade::http::{
-    Anyone, Api, Body, Created, Json, Kind, NoContent, Page, PathId, Problem, Query, RateLimiter,
-    Route, State,
+    Anyone, Api, Body, Created, Json, Kind, Page, PathId, Problem, Query, RateLimiter, Route, State,
 };
-use palisade::{body, view};
 use serde_json::json;
-use tracing::field::display;
 
-use super::actions::{self, Accounts, CreateError, NewAccount, SignInError};
-use super::tokens::{DeviceToken, SessionToken};
+use super::actions::{self, Accounts, CreateError, NewAccount};
 use super::wire::SignUp;
-use super::{Account, AccountView, GivenUsername, OPERATOR, Role};
+use super::{Account, AccountView, OPERATOR, Role};
+use super::{factor_routes, key_routes, operator_routes, session_routes};
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
 use crate::state::AppState;
@@ -27,47 +24,6 @@ pub const USERNAME_TAKEN: &Kind = &Kind {
     title: "The username is taken.",
     about: "Another account has this username, or it was given to one before. Choose another.",
 };
-
-body! {
-    /// What somebody sends to sign in.
-    pub struct SignIn {
-        /// The name of the account.
-        pub username: GivenUsername,
-        /// Its password.
-        pub password: GivenPassword,
-        /// The token of an earlier sign-in from this device.
-        pub device_token: Option<DeviceToken>,
-    }
-}
-
-view! {
-    /// A fresh session. The tokens are shown only here.
-    pub struct SignedInView {
-        /// What to send as the bearer token.
-        pub token: SessionToken,
-        /// When the session ends at the latest.
-        pub expires_at: palisade::clock::Timestamp,
-        /// What this device may send with its next sign-in, so that strangers' wrong guesses do
-        /// not get in its way.
-        pub device_token: DeviceToken,
-    }
-}
-
-view! {
-    /// An open session.
-    pub struct SessionView {
-        /// Names the session; it is not its token.
-        pub id: palisade::auth::SessionId,
-        /// When the account signed in.
-        pub created_at: palisade::clock::Timestamp,
-        /// When the session was last used, to about a minute.
-        pub last_used_at: palisade::clock::Timestamp,
-        /// When it ends at the latest.
-        pub expires_at: palisade::clock::Timestamp,
-        /// Whether this request was made with it.
-        pub current: bool,
-    }
-}
 
 /// The limits of single routes.
 #[derive(Debug, Clone)]
@@ -95,13 +51,6 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
         SignUpMode::Open => sign_up.policy(Anyone),
         SignUpMode::Closed => sign_up.policy(auth::role(&OPERATOR, "accounts:write")),
     };
-    let sign_in = Route::post("/sessions", "signIn")
-        .limited_by("login", Arc::clone(&limiters.login))
-        .about("Opens a session.")
-        .tagged("sessions")
-        .example(json!({"username": "ada", "password": "correct horse battery staple"}))
-        .refuses(palisade::http::problem::AUTHENTICATION_FAILED)
-        .policy(Anyone);
     Api::new()
         .kinds(&[USERNAME_TAKEN])
         .route(sign_up.handle(create))
@@ -126,28 +75,10 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
                 .policy(auth::role(&OPERATOR, "accounts:read"))
                 .handle(show),
         )
-        .route(sign_in.handle(sign_in_handler))
-        .route(
-            Route::get("/sessions", "listSessions")
-                .about("Lists the caller's open sessions, newest first.")
-                .tagged("sessions")
-                .policy(auth::session())
-                .handle(list_sessions),
-        )
-        .route(
-            Route::delete("/sessions/current", "signOut")
-                .about("Ends the session that the request is made with.")
-                .tagged("sessions")
-                .policy(auth::session())
-                .handle(sign_out),
-        )
-        .route(
-            Route::delete("/sessions/{id}", "endSession")
-                .about("Ends one of the caller's sessions.")
-                .tagged("sessions")
-                .policy(auth::session())
-                .handle(end_session),
-        )
+        .merge(operator_routes::routes())
+        .merge(session_routes::routes(limiters))
+        .merge(key_routes::routes())
+        .merge(factor_routes::routes())
 }
 
 async fn create(
@@ -195,68 +126,6 @@ async fn list(
     Ok(Json(Page { items, next_cursor: page.next_cursor }))
 }
 
-async fn sign_in_handler(
-    State(accounts): State<Accounts>,
-    Body(body): Body<SignIn>,
-) -> Result<Created<SignedInView>, Problem> {
-    let SignIn { username, password, device_token } = body;
-    let device = device_token.as_ref().map(DeviceToken::expose);
-    let username = username.into_username();
-    let pseudonym = username.as_ref().map(|name| accounts.pseudonyms.of(name.as_str()));
-    let signed_in = actions::sign_in(&accounts, username, password, device).await;
-    if let Err(SignInError::Refused(why)) = &signed_in {
-        let (account, reason) = (pseudonym.map(display), why.word());
-        tracing::info!(account, reason, "sign-in refused");
-    }
-    let signed_in = signed_in?;
-    Ok(Created {
-        location: "/sessions/current".into(),
-        body: SignedInView {
-            token: SessionToken::new(&signed_in.token),
-            expires_at: signed_in.session.expires_at,
-            device_token: DeviceToken::new(signed_in.device_token),
-        },
-    })
-}
-
-async fn list_sessions(
-    State(accounts): State<Accounts>,
-    caller: SessionCaller,
-) -> Result<Json<Page<SessionView>>, Problem> {
-    let sessions = actions::sessions(&accounts, caller.account).await?;
-    let items = sessions.into_iter().map(|session| session_view(&session, &caller)).collect();
-    Ok(Json(Page { items, next_cursor: None }))
-}
-
-fn session_view(session: &Session, caller: &SessionCaller) -> SessionView {
-    SessionView {
-        id: session.id,
-        created_at: session.created_at,
-        last_used_at: session.seen_at,
-        expires_at: session.expires_at,
-        current: session.id == caller.session,
-    }
-}
-
-async fn sign_out(
-    State(accounts): State<Accounts>,
-    caller: SessionCaller,
-) -> Result<NoContent, Problem> {
-    actions::sign_out(&accounts.registry.db, caller.account, caller.session).await?;
-    Ok(NoContent)
-}
-
-async fn end_session(
-    State(accounts): State<Accounts>,
-    caller: SessionCaller,
-    PathId(id): PathId<Session>,
-) -> Result<NoContent, Problem> {
-    match actions::sign_out(&accounts.registry.db, caller.account, id).await? {
-        true => Ok(NoContent),
-        false => Err(Problem::not_found()),
-    }
-}
-
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match error {
@@ -268,18 +137,7 @@ impl From<CreateError> for Problem {
     }
 }
 
-impl From<SignInError> for Problem {
-    fn from(error: SignInError) -> Self {
-        match error {
-            SignInError::Refused(_) => Self::unauthenticated(),
-            SignInError::Corrupt(error) => Self::internal(error),
-            SignInError::Hash(error) => hash_problem(error),
-            SignInError::Db(error) => error.into(),
-        }
-    }
-}
-
-fn hash_problem(error: HashError) -> Problem {
+pub(super) fn hash_problem(error: HashError) -> Problem {
     match error {
         HashError::Overloaded => Problem::overloaded(),
         error => Problem::internal(error),

@@ -4,17 +4,20 @@ use std::num::NonZeroU32;
 
 use palisade::args;
 use palisade::auth::AccountId;
-use palisade::crypto::PasswordHash;
+use palisade::clock::Timestamp;
+use palisade::crypto::{PasswordHash, TokenHash};
 use palisade::db::{DbError, Row, Tx};
 use palisade::input::FromText;
 
 use super::{Account, EmailAddress, Role, Username};
 
 /// What a sign-in needs to know of an account.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Login {
     /// Names the account.
     pub id: AccountId,
+    /// The name it signs in with.
+    pub username: Username,
     /// What it may do.
     pub role: Role,
     /// What its password is checked against, as stored.
@@ -70,25 +73,30 @@ pub async fn find_id(tx: &mut Tx<'_>, username: &Username) -> Result<Option<Acco
     tx.query_optional(sql, args![username.as_str()], |row| row.get("id")).await
 }
 
+/// The columns that [`read_login`] reads.
+macro_rules! login {
+    ($rest:literal) => {
+        concat!("SELECT id, username, role, password_hash, disabled_at FROM accounts ", $rest)
+    };
+}
+
 /// Returns what a sign-in needs of the account that has `username`.
 ///
 /// # Errors
 ///
 /// What the database answers.
 pub async fn find_login(tx: &mut Tx<'_>, username: &Username) -> Result<Option<Login>, DbError> {
-    tx.query_optional(
-        "SELECT id, role, password_hash, disabled_at FROM accounts WHERE username = $1",
-        args![username.as_str()],
-        |row| {
-            Ok(Login {
-                id: row.get("id")?,
-                role: read_role(row)?,
-                password_hash: row.get("password_hash")?,
-                is_enabled: row.get::<Option<i64>>("disabled_at")?.is_none(),
-            })
-        },
-    )
-    .await
+    let sql = login!("WHERE username = $1");
+    tx.query_optional(sql, args![username.as_str()], read_login).await
+}
+
+/// As [`find_login`], by the account's id.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn find_login_of(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Login>, DbError> {
+    tx.query_optional(login!("WHERE id = $1"), args![id], read_login).await
 }
 
 /// Returns up to `limit` accounts, newest first, starting below `before`.
@@ -110,7 +118,7 @@ pub async fn list(
     .await
 }
 
-/// Replaces the stored hash of `id`, if it is still `old`.
+/// Replaces the stored hash of `id`, if it is still `old`; false if not.
 ///
 /// # Errors
 ///
@@ -119,32 +127,175 @@ pub async fn upgrade_password(
     tx: &mut Tx<'_>,
     id: AccountId,
     (old, new): (&str, &PasswordHash),
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let sql = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
-    tx.execute(sql, args![id, old, new.expose()]).await?;
-    Ok(())
+    Ok(tx.execute(sql, args![id, old, new.expose()]).await? == 1)
 }
 
-/// Tells whether `id` may still sign in: read again in the transaction that opens a session.
+/// Tells whether the stored hash of `id` is still `hash`.
 ///
 /// # Errors
 ///
 /// What the database answers.
-pub async fn is_enabled(tx: &mut Tx<'_>, id: AccountId, role: Role) -> Result<bool, DbError> {
-    let sql = "SELECT id FROM accounts WHERE id = $1 AND role = $2 AND disabled_at IS NULL";
+pub async fn has_password(tx: &mut Tx<'_>, id: AccountId, hash: &str) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM accounts WHERE id = $1 AND password_hash = $2";
     let found: Option<AccountId> =
-        tx.query_optional(sql, args![id, role.as_str()], |row| row.get("id")).await?;
+        tx.query_optional(sql, args![id, hash], |row| row.get("id")).await?;
     Ok(found.is_some())
+}
+
+/// Sets the stored hash of `id`.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn set_password(
+    tx: &mut Tx<'_>,
+    id: AccountId,
+    hash: &PasswordHash,
+) -> Result<(), DbError> {
+    let sql = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    tx.execute(sql, args![id, hash.expose()]).await?;
+    Ok(())
+}
+
+/// Tells whether `id` may sign in with `role`, and keeps that so until the transaction ends: read again
+/// in the one that opens something for it.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn hold_enabled(tx: &mut Tx<'_>, id: AccountId, role: Role) -> Result<bool, DbError> {
+    // A change that changes nothing: whoever disables the account waits for its end.
+    let sql = "UPDATE accounts SET role = role WHERE id = $1 AND role = $2 AND disabled_at IS NULL";
+    Ok(tx.execute(sql, args![id, role.as_str()]).await? == 1)
+}
+
+/// Disables `id`; false if there is no such account.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn disable(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "UPDATE accounts SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1";
+    Ok(tx.execute(sql, args![id, now]).await? == 1)
+}
+
+/// Enables `id`; false if there is no such account.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn enable(tx: &mut Tx<'_>, id: AccountId) -> Result<bool, DbError> {
+    let sql = "UPDATE accounts SET disabled_at = NULL WHERE id = $1";
+    Ok(tx.execute(sql, args![id]).await? == 1)
+}
+
+/// Gives `id` another role; false if it has that role, or there is no such account.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn set_role(tx: &mut Tx<'_>, id: AccountId, role: Role) -> Result<bool, DbError> {
+    let sql = "UPDATE accounts SET role = $2 WHERE id = $1 AND role <> $2";
+    Ok(tx.execute(sql, args![id, role.as_str()]).await? == 1)
+}
+
+/// Keeps the token by which a new password for `id` is chosen, in the place of an earlier one.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn put_reset(
+    tx: &mut Tx<'_>,
+    id: AccountId,
+    token: TokenHash,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO password_resets (account, token_hash, expires_at) VALUES ($1, $2, $3)
+         ON CONFLICT (account) DO UPDATE SET token_hash = $2, expires_at = $3",
+        args![id, token.0, expires_at],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Returns whose password the token chooses.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn find_reset(
+    tx: &mut Tx<'_>,
+    token: TokenHash,
+    now: Timestamp,
+) -> Result<Option<AccountId>, DbError> {
+    let sql = "SELECT account FROM password_resets WHERE token_hash = $1 AND expires_at > $2";
+    tx.query_optional(sql, args![token.0, now], |row| row.get("account")).await
+}
+
+/// Takes the token, which is gone then; false if it was.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn take_reset(
+    tx: &mut Tx<'_>,
+    token: TokenHash,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "DELETE FROM password_resets WHERE token_hash = $1 AND expires_at > $2";
+    Ok(tx.execute(sql, args![token.0, now]).await? == 1)
+}
+
+/// Forgets the token of `id`, if there is one.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn forget_reset(tx: &mut Tx<'_>, id: AccountId) -> Result<(), DbError> {
+    tx.execute("DELETE FROM password_resets WHERE account = $1", args![id]).await?;
+    Ok(())
+}
+
+/// Removes at most `most` tokens whose time is over, and returns how many.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn remove_resets(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<u64, DbError> {
+    tx.execute(
+        "DELETE FROM password_resets WHERE account IN (
+             SELECT account FROM password_resets WHERE expires_at <= $1
+             ORDER BY expires_at LIMIT $2)",
+        args![now, most],
+    )
+    .await
+}
+
+fn read_login(row: &Row<'_>) -> Result<Login, DbError> {
+    Ok(Login {
+        id: row.get("id")?,
+        username: read_username(row)?,
+        role: read_role(row)?,
+        password_hash: row.get("password_hash")?,
+        is_enabled: row.get::<Option<i64>>("disabled_at")?.is_none(),
+    })
 }
 
 fn read(row: &Row<'_>) -> Result<Account, DbError> {
     Ok(Account {
         id: row.get("id")?,
-        username: row.parse("username", |text: String| Username::from_text(&text).ok())?,
+        username: read_username(row)?,
         email: row.parse("email", |text: String| EmailAddress::from_text(&text).ok())?,
         role: read_role(row)?,
         created_at: row.get("created_at")?,
     })
+}
+
+fn read_username(row: &Row<'_>) -> Result<Username, DbError> {
+    row.parse("username", |text: String| Username::from_text(&text).ok())
 }
 
 fn read_role(row: &Row<'_>) -> Result<Role, DbError> {

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit status: 0 done,
 //! 1 refused or failed, 2 wrong usage.
 
+mod accounts;
 mod backup;
 mod check;
 mod commands;
@@ -138,6 +139,24 @@ enum UserCommand {
         #[arg(long)]
         role: RoleArgument,
     },
+    /// Keep an account from being used: its sessions and API keys end, within a second where a
+    /// service runs
+    Disable(Account),
+    /// Let an account that was disabled sign in again
+    Enable(Account),
+    /// Print a token by which whoever has it chooses a new password for an account
+    ///
+    /// It is good once, for an hour, at `POST /password-resets`. The password is the old one until then.
+    Reset(Account),
+}
+
+#[derive(Debug, Args)]
+struct Account {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The name of the account
+    #[arg(long)]
+    username: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -218,6 +237,9 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             let new = commands::NewUser { username, email, role: role.into() };
             commands::add_user(config.config.as_deref(), new)?;
         }
+        Command::User(UserCommand::Disable(account)) => change(account, accounts::Change::Disable)?,
+        Command::User(UserCommand::Enable(account)) => change(account, accounts::Change::Enable)?,
+        Command::User(UserCommand::Reset(account)) => change(account, accounts::Change::Reset)?,
         Command::Routes(config) => commands::print_routes(config.config.as_deref())?,
         Command::Openapi(config) => commands::print_openapi(config.config.as_deref())?,
         Command::Health { config, url } => {
@@ -231,6 +253,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn change(account: Account, change: accounts::Change) -> anyhow::Result<()> {
+    accounts::change(account.config.config.as_deref(), &account.username, change)
 }
 
 /// Writes to standard output; whoever closed it early has read enough.

@@ -2,6 +2,9 @@
 //!
 //! The rows come from `orderdesk routes`, so a route that is added without a line here fails.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::Method;
 use palisade_testing::Reply;
 use serde_json::{Value, json};
@@ -34,6 +37,20 @@ enum Role {
     Nobody,
     Garbage,
     EndedSession,
+    /// A session of an account that was disabled since.
+    Disabled,
+    /// An API key of an account that was disabled since.
+    DisabledKey,
+    /// An API key whose time is over.
+    ExpiredKey,
+    /// An API key that was deleted.
+    DeletedKey,
+    /// An API key of an operator without any scope that a route here asks for.
+    NarrowKey,
+    /// An API key of the owner with every scope.
+    OwnerKey,
+    /// An API key of an operator with every scope.
+    OperatorKey,
     /// A customer to whom nothing here belongs.
     Stranger,
     Owner,
@@ -41,10 +58,17 @@ enum Role {
     Machine,
 }
 
-const ROLES: [Role; 7] = [
+const ROLES: [Role; 14] = [
     Role::Nobody,
     Role::Garbage,
     Role::EndedSession,
+    Role::Disabled,
+    Role::DisabledKey,
+    Role::ExpiredKey,
+    Role::DeletedKey,
+    Role::NarrowKey,
+    Role::OwnerKey,
+    Role::OperatorKey,
     Role::Stranger,
     Role::Owner,
     Role::Operator,
@@ -66,7 +90,7 @@ async fn every_route_lets_through_exactly_whom_its_policy_names() {
         }
     }
 
-    assert_eq!(lines.len(), 21, "a route came or went: say here who may call it");
+    assert_eq!(lines.len(), 34, "a route came or went: say here who may call it");
     println!("{cells} cells of {} routes and {} callers hold", lines.len(), ROLES.len());
 }
 
@@ -142,6 +166,9 @@ async fn the_caller_is_judged_before_what_the_caller_sends() {
             }
             if line.who == Who::Operator {
                 assert_eq!(send(&cast.owner).await.status(), 403, "{line:?}");
+            }
+            if has_no_body(line) {
+                continue;
             }
             let let_through = send(&cast.operator).await.status();
             assert!([400, 413, 415].contains(&let_through), "{line:?}: {let_through}");
@@ -228,12 +255,27 @@ async fn a_cursor_of_one_caller_is_worth_nothing_to_another() {
     }
 }
 
+/// Tells whether a route reads no body: whatever is sent there is dropped.
+fn has_no_body(line: &Line) -> bool {
+    ["/disable", "/enable", "/reset", "/totp"].iter().any(|end| line.path.ends_with(end))
+}
+
+impl Role {
+    /// Tells whether nothing holds that such a caller shows.
+    fn is_unknown(self) -> bool {
+        use Role::{DeletedKey, Disabled, DisabledKey, EndedSession, ExpiredKey, Garbage, Nobody};
+        let ended = [Nobody, Garbage, EndedSession, Disabled, DisabledKey, ExpiredKey, DeletedKey];
+        ended.contains(&self)
+    }
+
+    fn is_key(self) -> bool {
+        [Self::NarrowKey, Self::OwnerKey, Self::OperatorKey].contains(&self)
+    }
+}
+
 fn expected_status(line: &Line, role: Role) -> u16 {
     if !is_let_through(line.who, role) {
-        return match role {
-            Role::Nobody | Role::Garbage | Role::EndedSession => 401,
-            Role::Stranger | Role::Owner | Role::Operator | Role::Machine => 403,
-        };
+        return if role.is_unknown() { 401 } else { 403 };
     }
     let is_somebody_elses = matches!(
         (line.who, role),
@@ -248,9 +290,11 @@ fn expected_status(line: &Line, role: Role) -> u16 {
 fn is_let_through(who: Who, role: Role) -> bool {
     match (who, role) {
         (Who::Anyone, _) => true,
-        (_, Role::Nobody | Role::Garbage | Role::EndedSession) => false,
+        (_, role) if role.is_unknown() => false,
+        (_, Role::NarrowKey) => false,
+        (Who::Session, role) if role.is_key() => false,
         (Who::Account | Who::Session, Role::Machine) => false,
-        (Who::Operator, Role::Stranger | Role::Owner) => false,
+        (Who::Operator, Role::Stranger | Role::Owner | Role::OwnerKey) => false,
         (Who::Account | Who::Session | Who::OwnerOrOperator | Who::Operator, _) => true,
     }
 }
@@ -259,7 +303,13 @@ fn is_let_through(who: Who, role: Role) -> bool {
 #[track_caller]
 fn success(line: &Line) -> u16 {
     match (line.method.as_str(), line.path.as_str()) {
-        ("POST", "/users" | "/sessions" | "/orders") => 201,
+        ("POST", "/users" | "/sessions" | "/orders" | "/api-keys" | "/users/me/totp") => 201,
+        ("POST", "/users/{id}/reset") => 201,
+        ("POST", "/users/{id}/disable" | "/users/{id}/enable") => 204,
+        ("PUT", "/users/{id}/role" | "/users/me/password") => 204,
+        ("POST", "/sessions/current/step-up" | "/password-resets") => 204,
+        ("DELETE", "/api-keys/{id}" | "/users/me/totp") => 204,
+        ("POST", "/users/me/totp/confirm") | ("GET", "/api-keys") => 200,
         ("POST", "/imports") => 202,
         ("DELETE", "/sessions/current" | "/sessions/{id}") => 204,
         ("GET", "/users/me" | "/users" | "/users/{id}" | "/sessions") => 200,
@@ -277,30 +327,66 @@ struct Cast {
     nobody: Caller,
     garbage: Caller,
     ended: Caller,
+    disabled: Caller,
+    keys: HashMap<&'static str, Caller>,
     stranger: Caller,
     owner: Caller,
     operator: Caller,
     machine: Caller,
+    fresh: AtomicUsize,
 }
 
 impl Cast {
     async fn start(setup: Setup) -> Self {
         let app = setup.start().await;
-        for (name, role) in [("owner", "customer"), ("stranger", "customer"), ("boss", "operator")]
-        {
+        for (name, role) in [
+            ("owner", "customer"),
+            ("stranger", "customer"),
+            ("boss", "operator"),
+            ("gone", "operator"),
+        ] {
             let add = app.folder.user_add(name, role);
             add.input(PASSWORD).run().await.assert_code(0);
         }
         let ended = app.signed_in("boss").await;
         ended.delete("/sessions/current").send().await.assert_status(204);
+        let (owner, operator) = (app.signed_in("owner").await, app.signed_in("boss").await);
+        let disabled = app.signed_in("gone").await;
+        let mut keys = HashMap::new();
+        for (name, of, scopes) in [
+            ("owner", &owner, ALL_SCOPES),
+            ("operator", &operator, ALL_SCOPES),
+            ("narrow", &operator, &["jobs:read"]),
+            ("disabled", &disabled, ALL_SCOPES),
+            ("deleted", &operator, ALL_SCOPES),
+            ("expired", &operator, ALL_SCOPES),
+        ] {
+            let key = of.makes_key(name, scopes).await;
+            let caller = app.bearer(text(&key, "key"));
+            keys.insert(
+                name,
+                Caller { id: of.id.clone(), username: of.username.clone(), ..caller },
+            );
+            if name == "deleted" {
+                let path = format!("/api-keys/{}", text(&key, "id"));
+                operator.delete(&path).send().await.assert_status(204);
+            }
+        }
+        let expire = "UPDATE palisade_api_keys SET expires_at = 1 WHERE name = 'expired'";
+        assert_eq!(app.folder.tamper(expire), Ok(1));
+        let disable = format!("/users/{}/disable", disabled.id);
+        operator.post(&disable).send().await.assert_status(204);
         Self {
+            disabled,
+            keys,
             nobody: app.nobody(),
             garbage: app.bearer("ods_0123456789"),
             ended,
             stranger: app.signed_in("stranger").await,
-            owner: app.signed_in("owner").await,
-            operator: app.signed_in("boss").await,
+            owner,
+            operator,
             machine: app.machine(),
+            fresh: AtomicUsize::new(0),
             app,
         }
     }
@@ -310,6 +396,13 @@ impl Cast {
             Role::Nobody => &self.nobody,
             Role::Garbage => &self.garbage,
             Role::EndedSession => &self.ended,
+            Role::Disabled => &self.disabled,
+            Role::DisabledKey => &self.keys["disabled"],
+            Role::ExpiredKey => &self.keys["expired"],
+            Role::DeletedKey => &self.keys["deleted"],
+            Role::NarrowKey => &self.keys["narrow"],
+            Role::OwnerKey => &self.keys["owner"],
+            Role::OperatorKey => &self.keys["operator"],
             Role::Stranger => &self.stranger,
             Role::Owner => &self.owner,
             Role::Operator => &self.operator,
@@ -334,15 +427,36 @@ impl Cast {
             let fresh = self.app.signed_in(&self.caller(role).username).await;
             return fresh.delete(&line.path).send().await;
         }
+        if line.path.starts_with("/users/me/totp") && is_let_through(line.who, role) {
+            return self.attempt_on_factor(line).await;
+        }
         let id = self.object_of(line, Role::Owner).await;
         self.attempt_on(line, role, &id).await
+    }
+
+    /// Makes a good request about the second factor of somebody who has none else.
+    async fn attempt_on_factor(&self, line: &Line) -> Reply {
+        let caller = self.app.customer(&self.fresh_name()).await;
+        let code = match line.path.ends_with("/confirm") || line.method == Method::DELETE {
+            true => caller.enrols().await.code(),
+            false => String::new(),
+        };
+        if line.method == Method::DELETE {
+            caller.confirms(&code).await.assert_status(200);
+        }
+        let call = caller.authorized(caller.client.call(line.method.clone(), &line.path));
+        call.json(json!({"code": code})).send().await
+    }
+
+    fn fresh_name(&self) -> String {
+        format!("fresh{}", self.fresh.fetch_add(1, Ordering::SeqCst))
     }
 
     async fn attempt_on(&self, line: &Line, role: Role, id: &str) -> Reply {
         let caller = self.caller(role);
         let path = line.path.replace("{id}", id).replace("{code}", "not_found");
         let call = caller.authorized(caller.client.call(line.method.clone(), &path));
-        match self.body(line, role) {
+        match self.body(line, role).await {
             Some(_) if line.path == "/imports" => {
                 call.header("content-type", "text/csv").body(IMPORT).send().await
             }
@@ -351,11 +465,22 @@ impl Cast {
         }
     }
 
-    fn body(&self, line: &Line, role: Role) -> Option<Value> {
-        if line.method != Method::POST {
+    async fn body(&self, line: &Line, role: Role) -> Option<Value> {
+        if ![Method::POST, Method::PUT].contains(&line.method) || has_no_body(line) {
             return None;
         }
         Some(match line.path.as_str() {
+            "/users/{id}/role" => json!({"role": "customer"}),
+            "/users/me/password" => json!({"current": PASSWORD, "new": PASSWORD}),
+            "/sessions/current/step-up" => json!({"password": PASSWORD}),
+            "/password-resets" => {
+                let account = self.app.customer(&self.fresh_name()).await;
+                let reset = self.machine.post(&format!("/users/{}/reset", account.id)).send().await;
+                json!({"token": text(&reset.json(), "token"), "new": PASSWORD})
+            }
+            "/api-keys" => {
+                json!({"name": "x", "scopes": ["orders:read"], "expires_in_days": 1})
+            }
             "/users" => sign_up_body(&format!("by{role:?}").to_lowercase()),
             "/sessions" => json!({"username": "owner", "password": PASSWORD}),
             "/orders" => match role {
@@ -376,6 +501,12 @@ impl Cast {
         let owner = self.caller(owner);
         match line.path.as_str() {
             "/users/{id}" => owner.id.clone(),
+            path if path.starts_with("/users/{id}/") => {
+                self.app.customer(&self.fresh_name()).await.id
+            }
+            "/api-keys/{id}" => {
+                text(&owner.makes_key("x", &["orders:read"]).await, "id").to_owned()
+            }
             "/sessions/{id}" => {
                 let extra = self.app.signed_in(&owner.username).await;
                 let list = extra.get("/sessions").send().await.json();
@@ -400,6 +531,17 @@ impl Cast {
     }
 }
 
+const ALL_SCOPES: &[&str] = &[
+    "accounts:read",
+    "accounts:write",
+    "orders:read",
+    "orders:write",
+    "imports:write",
+    "webhooks:write",
+    "jobs:read",
+    "jobs:write",
+];
+
 const IMPORT: &str = "reference,customer,currency,sku,quantity,unit_price\n";
 
 #[track_caller]
@@ -407,7 +549,7 @@ fn read_line(line: &str) -> Line {
     let (method, rest) = line.split_once(' ').unwrap();
     let (path, rest) = rest.trim_start().split_once(' ').unwrap();
     let who = rest.trim_start().split("  ").next().unwrap();
-    let who = who.split(" (").next().unwrap();
+    let who = who.split(" (").next().unwrap().trim_end_matches(", step-up");
     Line {
         method: method.parse().unwrap(),
         path: path.to_owned(),

@@ -138,11 +138,7 @@ async fn a_refused_sign_in_is_told_with_a_pseudonym_and_a_word_and_found_again_b
 }
 
 #[tokio::test]
-async fn an_error_at_the_start_and_the_first_line_do_not_show_a_secret_that_a_setting_repeats() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join(format!("{API_KEY}.sock"));
-    let listen = format!("127.0.0.1:0,unix:{}", socket.display());
-    let app = Setup::default().setting("server.listen", &listen).start().await;
+async fn an_error_at_the_start_does_not_show_a_secret_that_a_setting_repeats() {
     let refused = Setup::default()
         .setting("tls.mode", "files")
         .setting("tls.certificate", &format!("/nowhere/{SECRET_KEY}.pem"))
@@ -151,10 +147,9 @@ async fn an_error_at_the_start_and_the_first_line_do_not_show_a_secret_that_a_se
 
     let refused = refused.serve().run().await;
 
-    let said = app.service.stderr();
-    assert!(said.contains("[redacted].sock") && !said.contains(API_KEY), "{said}");
     let said = &refused.assert_code(1).stderr;
     assert!(said.contains("/nowhere/[redacted].pem") && !said.contains(SECRET_KEY), "{said}");
+    assert!(said.contains("PAL116: tls.certificate (variable "), "{said}");
 }
 
 /// Ends the service and returns all that it said.

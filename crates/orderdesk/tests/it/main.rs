@@ -9,7 +9,9 @@
 )]
 
 mod accounts;
+mod accounts_credentials;
 mod accounts_sessions;
+mod api_keys;
 mod authorisation;
 mod backup;
 mod check;
@@ -58,6 +60,8 @@ mod process;
 mod reload;
 mod restore;
 mod retention;
+mod revocation;
+mod second_factor;
 mod settings;
 mod sqlite_faults;
 mod sqlite_faults_power;
@@ -65,6 +69,7 @@ mod support;
 mod support_bad_server;
 mod support_certificates;
 mod support_cluster;
+mod support_credentials;
 mod support_faults;
 mod support_http2;
 mod support_invariants;

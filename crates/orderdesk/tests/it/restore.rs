@@ -153,8 +153,8 @@ async fn what_an_older_version_made_is_brought_to_this_one_by_the_next_start() {
     app.folder
         .open_database()
         .execute_batch(
-            "DROP INDEX palisade_sessions_by_end;
-             DELETE FROM palisade_migrations WHERE component = 'palisade' AND version = 2;",
+            "DROP TABLE palisade_guesses;
+             DELETE FROM palisade_migrations WHERE component = 'palisade' AND version = 4;",
         )
         .unwrap();
     backup(&app.folder, "copy.db").await.assert_code(0);

@@ -31,7 +31,7 @@ async fn expired_sessions_are_removed_and_open_ones_and_orders_stay() {
 
 /// Sessions, kept answers and imports are registered; whatever is added has to be thought of here.
 #[tokio::test]
-async fn nothing_but_sessions_kept_answers_and_imports_is_ever_removed() {
+async fn nothing_is_ever_removed_but_what_was_made_to_end() {
     let app = TestService::start().await;
 
     let metrics = app.admin().get("/metrics").send().await.text();
@@ -40,10 +40,13 @@ async fn nothing_but_sessions_kept_answers_and_imports_is_ever_removed() {
     assert_eq!(
         removed.collect::<Vec<_>>(),
         [
+            "palisade_retention_removed_total{rows=\"api_keys\"} 0",
+            "palisade_retention_removed_total{rows=\"guesses\"} 0",
             "palisade_retention_removed_total{rows=\"idempotency_keys\"} 0",
             "palisade_retention_removed_total{rows=\"import_chunks\"} 0",
             "palisade_retention_removed_total{rows=\"import_rejections\"} 0",
             "palisade_retention_removed_total{rows=\"imports\"} 0",
+            "palisade_retention_removed_total{rows=\"password_resets\"} 0",
             "palisade_retention_removed_total{rows=\"sessions\"} 0"
         ]
     );

@@ -13,8 +13,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::AccountId;
 use super::guess_store::{self as store, Budget};
+use super::{AccountId, SessionId};
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::crypto::{Fingerprints, KeyRing, Purpose, Signer, random_bytes};
@@ -48,6 +48,13 @@ pub enum Device {
     Known([u8; DEVICE]),
     /// Any other.
     Unknown,
+}
+
+impl Device {
+    /// Returns the device that uses a session: who has signed in is no stranger.
+    pub fn of_session(session: SessionId) -> Self {
+        Self::Known(session.as_u128().to_be_bytes())
+    }
 }
 
 /// The budgets of wrong guesses; a clone is the same.

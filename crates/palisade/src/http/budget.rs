@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Problem;
-use super::guard::rate_limited;
 use super::metrics::Decision;
 use super::rate::RateLimiter;
 use crate::telemetry::metrics::Counters;
@@ -36,6 +35,6 @@ impl AccountBudget {
         if let Some(decisions) = &self.decisions {
             decisions.add(Decision::of(spent.is_ok()), 1);
         }
-        spent.map_err(rate_limited)
+        spent.map_err(Problem::rate_limited)
     }
 }

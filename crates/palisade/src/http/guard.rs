@@ -102,12 +102,6 @@ struct Context<'a> {
     activity: &'a Activity,
 }
 
-/// Answers a client that is over its rate; `wait` is rounded up to whole seconds.
-pub(super) fn rate_limited(wait: Duration) -> Problem {
-    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
-    Problem::new(problem::RATE_LIMITED).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
-}
-
 impl App {
     /// Puts `api` behind the guard, which counts in `metrics`.
     ///
@@ -420,7 +414,7 @@ impl App {
             if let Some(decisions) = decisions {
                 decisions.add(Decision::of(counted.is_ok()), 1);
             }
-            counted.map_err(rate_limited)?;
+            counted.map_err(Problem::rate_limited)?;
         }
         Ok(())
     }

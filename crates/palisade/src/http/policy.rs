@@ -86,9 +86,12 @@ pub struct Audience {
 }
 
 impl fmt::Display for Audience {
-    /// Writes whom, and the scope in brackets.
+    /// Writes whom, `, step-up` if a proof must be recent, and the scope in brackets.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.who)?;
+        if self.may_ask_for_proof {
+            out.write_str(", step-up")?;
+        }
         self.scope.map_or(Ok(()), |scope| write!(out, " ({scope})"))
     }
 }

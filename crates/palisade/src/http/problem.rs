@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -183,6 +184,13 @@ impl Problem {
     pub fn invalid_value(pointer: &str, why: crate::input::Invalid) -> Self {
         let (code, detail) = (why.code, why.detail);
         Self::invalid(vec![Violation { pointer: pointer.to_owned(), code, detail }])
+    }
+
+    /// Answers 429 to a client that is over a rate; `wait`, after which it may come again, is rounded
+    /// up to whole seconds.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        Self::new(RATE_LIMITED).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// Adds the violations of `other`, where both are about values that are not allowed.

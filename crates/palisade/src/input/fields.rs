@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{Errors, Invalid, Json, Pointer, Rejection, Schema, shown_name};
@@ -71,6 +72,11 @@ impl<T: FromJson> FromJson for Option<T> {
 pub struct List<T, const LEAST: usize, const MOST: usize>(Vec<T>);
 
 impl<T, const LEAST: usize, const MOST: usize> List<T, LEAST, MOST> {
+    /// Takes the first `MOST` values, for an answer that has no more of them.
+    pub fn of_first(values: impl IntoIterator<Item = T>) -> Self {
+        Self(values.into_iter().take(MOST).collect())
+    }
+
     /// Takes the values out.
     pub fn into_vec(self) -> Vec<T> {
         self.0
@@ -82,6 +88,12 @@ impl<T, const LEAST: usize, const MOST: usize> Deref for List<T, LEAST, MOST> {
 
     fn deref(&self) -> &[T] {
         &self.0
+    }
+}
+
+impl<T: Serialize, const LEAST: usize, const MOST: usize> Serialize for List<T, LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(out)
     }
 }
 
