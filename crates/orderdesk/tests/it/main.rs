@@ -63,6 +63,7 @@ mod retention;
 mod revocation;
 mod second_factor;
 mod settings;
+mod sign_in_timing;
 mod sqlite_faults;
 mod sqlite_faults_power;
 mod support;
