@@ -1,5 +1,6 @@
 //! Orderdesk's settings: the library's sections and its own.
 
+use palisade::audit::AuditSection;
 use palisade::auth::{GuessesSection, SessionsSection};
 use palisade::check::CheckSection;
 use palisade::config::{Live, Rate, Throttle};
@@ -84,6 +85,8 @@ palisade::settings_of! {
         pub accounts: AccountsSection,
         /// Wrong passwords.
         pub guesses: GuessesSection,
+        /// The audit log.
+        pub audit: AuditSection,
         /// What hashing costs.
         pub passwords: PasswordsSection,
         /// How long a sign-in lasts.

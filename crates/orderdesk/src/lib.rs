@@ -5,6 +5,7 @@
 //! | [`accounts`] | who may use the service, sign-up and sign-in |
 //! | [`orders`] | what customers ask for and how far we are with it |
 //! | [`imports`] | orders that come as a CSV file |
+//! | [`audit`] | what is written down in the audit log, and by whom |
 //! | [`config`] | everything that can be set |
 //! | [`check`] | what the service adds to the deployment check |
 //! | [`state`] | what handlers can ask for |
@@ -12,6 +13,7 @@
 //! | [`service`] | how the parts are put together and served |
 
 pub mod accounts;
+pub mod audit;
 pub mod check;
 pub mod cli;
 pub mod config;

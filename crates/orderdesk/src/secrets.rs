@@ -20,6 +20,9 @@ pub struct ServiceSecrets {
     pub origins: Vec<(&'static str, SecretOrigin)>,
 }
 
+/// The secret key, and the one before it during a rotation.
+pub type SecretKeys = (Secret<Vec<u8>>, Option<Secret<Vec<u8>>>);
+
 /// Secrets as far as they are there, and what is wrong with them.
 #[derive(Debug)]
 pub struct Examined {
@@ -67,6 +70,18 @@ impl ServiceSecrets {
             origins: origins.clone(),
         });
         Examined { secrets, database_url, findings, origins }
+    }
+
+    /// Reads only what opens and judges what the service has signed: the key and the one before it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `SECRET_KEY` or `SECRET_KEY_PREVIOUS`.
+    pub fn secret_keys(environment: &Environment) -> Result<SecretKeys, Refused> {
+        let mut reader = SecretReader::new(Secrets::of(environment));
+        let current = reader.key("SECRET_KEY").map(|(_, bytes)| bytes);
+        let previous = reader.optional_key("SECRET_KEY_PREVIOUS").map(|(_, bytes)| bytes);
+        Ok((Refused::unless_clear(current, reader.finish().0)?, previous))
     }
 
     /// Reads only what a command on the database needs.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use palisade::audit::{self, AuditSection, Checkpoints, Signing};
 use palisade::auth::{self, Auth, AuthSettings, Throttle, keys, sessions};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::Live;
@@ -15,6 +16,7 @@ use palisade::telemetry::metrics::{MetricError, Metrics};
 use serde_json::Value;
 
 use crate::accounts::{self, Limiters, OPERATOR, second_factor};
+use crate::audit::Refusals;
 use crate::config::{RateSection, Settings};
 use crate::imports::{self, Importer, Uploads, Worker};
 use crate::orders;
@@ -96,9 +98,10 @@ const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The tables of the library and of the service.
-pub const SCHEMAS: [Schema; 3] = [
+pub const SCHEMAS: [Schema; 4] = [
     Schema { component: "palisade", migrations: palisade::auth::MIGRATIONS },
     Schema { component: idempotency::COMPONENT, migrations: idempotency::MIGRATIONS },
+    Schema { component: audit::COMPONENT, migrations: audit::MIGRATIONS },
     Schema { component: "orderdesk", migrations: MIGRATIONS },
 ];
 
@@ -150,6 +153,8 @@ pub struct Parts {
     pub state: AppState,
     /// What works imports off.
     pub importer: Importer,
+    /// What signs the audit log.
+    pub signing: Signing,
 }
 
 impl Parts {
@@ -213,12 +218,13 @@ impl Parts {
             auth,
             throttle,
             factor_sealer,
+            refusals: Refusals::default(),
             pseudonyms,
             idempotency,
             cursors,
             bell,
         };
-        Ok(Self { state, importer })
+        Ok(Self { state, importer, signing: Signing::new(&ring) })
     }
 
     /// Returns what is served: ready while the database answers, and stopped in order. From here on
@@ -241,7 +247,19 @@ impl Parts {
         };
         let sweeper = self.retention(settings).start(metrics)?;
         let worker = Worker::start(self.importer.clone(), uploads, self.state.bell.clone());
-        Ok(Offer::new(api, state).ready_when(ping).ends_with(self.stop(sweeper, worker)))
+        let checkpoints = self.checkpoints(&settings.audit);
+        let ending = self.stop(sweeper, worker, checkpoints);
+        Ok(Offer::new(api, state).ready_when(ping).ends_with(ending))
+    }
+
+    /// Signs the audit log from now on, after writing down what was only counted.
+    fn checkpoints(&self, section: &AuditSection) -> Checkpoints {
+        let AppState { db, clock, refusals, .. } = self.state.clone();
+        let kept_in = (db.clone(), Arc::clone(&clock));
+        Checkpoints::start(kept_in, self.signing.clone(), section, move || {
+            let (db, clock, refusals) = (db.clone(), Arc::clone(&clock), refusals.clone());
+            async move { refusals.write_down(&db, &*clock).await }
+        })
     }
 
     /// Everything that is ever removed because it is over. Orders and their history are not.
@@ -276,9 +294,10 @@ impl Parts {
     }
 
     /// Ends what the parts still do: importing, removing and hashing first, the database last.
-    async fn stop(self, sweeper: Sweeper, worker: Worker) {
+    async fn stop(self, sweeper: Sweeper, worker: Worker, checkpoints: Checkpoints) {
         worker.stop().await;
         sweeper.stop().await;
+        checkpoints.stop().await;
         let AppState { db, hasher, .. } = self.state;
         // Joining threads blocks, if only for one hash.
         tokio::task::spawn_blocking(move || hasher.shutdown()).await.ok();

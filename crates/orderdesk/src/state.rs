@@ -10,6 +10,7 @@ use palisade::http::FromRef;
 use palisade::idempotency::Idempotency;
 use tokio::sync::Notify;
 
+use crate::audit::Refusals;
 use crate::paging::Cursors;
 
 /// The state of the service; a clone is the same one. Each feature takes the parts it needs.
@@ -27,6 +28,8 @@ pub struct AppState {
     pub throttle: Throttle,
     /// What seals the secrets of second factors.
     pub factor_sealer: Sealer,
+    /// What counts refused sign-ins.
+    pub refusals: Refusals,
     /// What names people in the log.
     pub pseudonyms: Pseudonyms,
     /// What does a request once for each key.

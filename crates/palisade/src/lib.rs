@@ -128,14 +128,16 @@
 //! | [`http`](mod@http) | listener, TLS, the guard, routes, problems, the OpenAPI document |
 //! | [`auth`] | who calls: sessions, the machine operator's key, policies |
 //! | [`idempotency`] | a request that is sent again is answered again and done once |
+//! | [`audit`] | who did what, chained and signed |
 //! | [`check`] | what is wrong with a deployment, by number |
 //! | [`service`] | from settings to a drained exit |
 //!
 //! # What is not here yet
 //!
-//! Background jobs, webhooks and an audit log.
+//! Background jobs and webhooks.
 //! Rate limits are counted in each process by itself.
 
+pub mod audit;
 pub mod auth;
 pub mod check;
 pub mod clock;

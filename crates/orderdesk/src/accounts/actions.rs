@@ -13,6 +13,7 @@ use palisade::input::Invalid;
 
 use super::second_factor::Factors;
 use super::{Account, EmailAddress, Role, Username, store};
+use crate::audit::{By, Deed, Refusals};
 use crate::state::AppState;
 
 /// What it takes to make an account.
@@ -37,6 +38,8 @@ pub struct Accounts {
     pub throttle: Throttle,
     /// What checks second factors.
     pub factors: Factors,
+    /// What counts refused sign-ins.
+    pub refusals: Refusals,
     /// What names people in the log.
     pub pseudonyms: Pseudonyms,
 }
@@ -50,9 +53,10 @@ impl FromRef<AppState> for Registry {
 
 impl FromRef<AppState> for Accounts {
     fn from_ref(state: &AppState) -> Self {
-        let AppState { auth, throttle, factor_sealer, pseudonyms, .. } = state.clone();
+        let AppState { auth, throttle, factor_sealer, refusals, pseudonyms, .. } = state.clone();
         let factors = Factors::new(factor_sealer);
-        Self { registry: Registry::from_ref(state), auth, throttle, factors, pseudonyms }
+        let registry = Registry::from_ref(state);
+        Self { registry, auth, throttle, factors, refusals, pseudonyms }
     }
 }
 
@@ -91,7 +95,7 @@ pub enum CreateError {
 /// # Errors
 ///
 /// See [`CreateError`].
-pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, CreateError> {
+pub async fn create(registry: &Registry, new: NewAccount, by: By) -> Result<Account, CreateError> {
     let NewAccount { username, email, password, role } = new;
     check_password(&password, username.as_str(), email.as_str()).map_err(CreateError::Password)?;
     let wanted = username.clone();
@@ -106,7 +110,10 @@ pub async fn create(registry: &Registry, new: NewAccount) -> Result<Account, Cre
     let stored = account.clone();
     let inserted = registry
         .db
-        .write(async move |tx: &mut Tx<'_>| store::insert(tx, &stored, &hash).await)
+        .write(async move |tx: &mut Tx<'_>| -> Result<(), DbError> {
+            store::insert(tx, &stored, &hash).await?;
+            by.did(tx, Deed::AccountMade, &stored.id.to_string(), now).await
+        })
         .await;
     match inserted {
         Ok(()) => Ok(account),
@@ -173,6 +180,19 @@ pub async fn sessions(accounts: &Accounts, account: AccountId) -> Result<Vec<Ses
 /// # Errors
 ///
 /// What the database answers.
-pub async fn sign_out(db: &Db, account: AccountId, id: SessionId) -> Result<bool, DbError> {
-    db.write(async move |tx: &mut Tx<'_>| auth::sessions::end(tx, account, id).await).await
+pub async fn sign_out(
+    registry: &Registry,
+    account: AccountId,
+    id: SessionId,
+    by: By,
+) -> Result<bool, DbError> {
+    let now = registry.clock.now();
+    let end = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+        let is_ended = auth::sessions::end(tx, account, id).await?;
+        if is_ended {
+            by.did(tx, Deed::SessionEnded, &id.to_string(), now).await?;
+        }
+        Ok(is_ended)
+    };
+    registry.db.write(end).await
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use palisade::auth::{AccountId, ApiKey, KeyId, Scopes, SessionCaller, keys};
 use palisade::crypto::Token;
-use palisade::db::{Db, DbError, Tx};
+use palisade::db::{DbError, Tx};
 use palisade::input::Line;
 
 use super::actions::Accounts;
 use super::store;
+use crate::audit::{By, Deed};
 
 palisade::words! {
     /// What an API key may be used for, as long as its account may do that.
@@ -69,6 +70,7 @@ pub async fn make(
     accounts: &Accounts,
     caller: SessionCaller,
     new: NewApiKey,
+    by: By,
 ) -> Result<(ApiKey, Token), MakeKeyError> {
     let NewApiKey { name, scopes, lasts } = new;
     let (kind, now) = (accounts.auth.settings().api_keys, accounts.registry.clock.now());
@@ -88,7 +90,11 @@ pub async fn make(
             scopes: Scopes::of(scopes.iter().map(|scope| scope.as_str())),
             lasts,
         };
-        Ok(keys::make(tx, kind, new, now).await?.ok_or(MakeKeyError::TooMany))
+        let Some(made) = keys::make(tx, kind, new, now).await? else {
+            return Ok(Err(MakeKeyError::TooMany));
+        };
+        by.did(tx, Deed::KeyMade, &made.0.id.to_string(), now).await?;
+        Ok(Ok(made))
     };
     accounts.registry.db.write(make).await?
 }
@@ -109,6 +115,19 @@ pub async fn list(accounts: &Accounts, account: AccountId) -> Result<Vec<ApiKey>
 /// # Errors
 ///
 /// What the database answers.
-pub async fn delete(db: &Db, account: AccountId, id: KeyId) -> Result<bool, DbError> {
-    db.write(async move |tx: &mut Tx<'_>| keys::remove(tx, account, id).await).await
+pub async fn delete(
+    accounts: &Accounts,
+    account: AccountId,
+    id: KeyId,
+    by: By,
+) -> Result<bool, DbError> {
+    let now = accounts.registry.clock.now();
+    let delete = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+        let is_deleted = keys::remove(tx, account, id).await?;
+        if is_deleted {
+            by.did(tx, Deed::KeyDeleted, &id.to_string(), now).await?;
+        }
+        Ok(is_deleted)
+    };
+    accounts.registry.db.write(delete).await
 }

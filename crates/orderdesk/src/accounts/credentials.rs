@@ -14,6 +14,7 @@ use super::actions::{Accounts, check_password};
 use super::proof::{Claim, Claimed, ProofError, Refusal, prove};
 use super::second_factor::Code;
 use super::{Role, Username, store};
+use crate::audit::{By, Deed};
 
 /// The tokens that choose a new password.
 pub const RESET: TokenKind = TokenKind::new("odr_");
@@ -65,12 +66,14 @@ pub async fn step_up(
 ) -> Result<(), ProofError> {
     let who = Claimed::SignedIn(caller.account, caller.session);
     let proven = prove(accounts, Claim { who, password, code, client }).await?;
+    let by = By::account(caller.account, client);
     let note = async move |tx: &mut Tx<'_>| -> Result<(), ProofError> {
         let proof = proven.settle(tx).await?;
-        match sessions::note_proof(tx, caller.session, proof).await? {
-            true => Ok(()),
-            false => Err(ProofError::Refused(Refusal::Overtaken)),
+        if !sessions::note_proof(tx, caller.session, proof).await? {
+            return Err(ProofError::Refused(Refusal::Overtaken));
         }
+        let subject = caller.session.to_string();
+        Ok(by.did(tx, Deed::SessionProved, &subject, proof.at).await?)
     };
     accounts.registry.db.write(note).await
 }
@@ -92,13 +95,15 @@ pub async fn change_password(
     let claim = Claim { who, password: current, code: None, client };
     let proven = prove(accounts, claim).await?;
     let hash = accounts.registry.hasher.hash(&new).await?;
+    let (by, now) = (By::account(caller.account, client), accounts.registry.clock.now());
     let change = async move |tx: &mut Tx<'_>| -> Result<(), ProofError> {
         // The second factor was asked for when the session was last proved.
         proven.settle_password(tx).await?;
         store::set_password(tx, caller.account, &hash).await?;
         store::forget_reset(tx, caller.account).await?;
         sessions::end_others(tx, caller.account, caller.session).await?;
-        Ok(())
+        let subject = caller.account.to_string();
+        Ok(by.did(tx, Deed::PasswordChanged, &subject, now).await?)
     };
     Ok(accounts.registry.db.write(change).await?)
 }
@@ -113,6 +118,7 @@ pub async fn make_reset(
     db: &Db,
     account: AccountId,
     now: Timestamp,
+    by: By,
 ) -> Result<Option<Reset>, DbError> {
     let (token, expires_at) = (Token::generate(RESET), now.after(RESET_LASTS));
     let hash = token.hash();
@@ -121,6 +127,7 @@ pub async fn make_reset(
             return Ok(false);
         }
         store::put_reset(tx, account, hash, expires_at).await?;
+        by.did(tx, Deed::ResetMade, &account.to_string(), now).await?;
         Ok(true)
     };
     let is_made = db.write(make).await?;
@@ -137,6 +144,7 @@ pub async fn reset_password(
     accounts: &Accounts,
     token: Option<Token>,
     new: Password,
+    by: By,
 ) -> Result<AccountId, ChangeError> {
     let refused = || ProofError::Refused(Refusal::WrongCode);
     let hash = token.ok_or_else(refused)?.hash();
@@ -151,6 +159,7 @@ pub async fn reset_password(
         }
         store::set_password(tx, account, &password).await?;
         end_everything(tx, account).await?;
+        by.did(tx, Deed::PasswordReset, &account.to_string(), now).await?;
         Ok(true)
     };
     match db.write(reset).await? {
@@ -179,11 +188,14 @@ async fn end_everything(tx: &mut Tx<'_>, account: AccountId) -> Result<(), DbErr
 /// # Errors
 ///
 /// What the database answers.
-pub async fn disable(db: &Db, account: AccountId, now: Timestamp) -> Result<bool, DbError> {
+pub async fn disable(db: &Db, account: AccountId, now: Timestamp, by: By) -> Result<bool, DbError> {
     let disable = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
-        let is_known = store::disable(tx, account, now).await?;
+        if !store::disable(tx, account, now).await? {
+            return Ok(false);
+        }
         end_everything(tx, account).await?;
-        Ok(is_known)
+        by.did(tx, Deed::AccountDisabled, &account.to_string(), now).await?;
+        Ok(true)
     };
     db.write(disable).await
 }
@@ -194,8 +206,15 @@ pub async fn disable(db: &Db, account: AccountId, now: Timestamp) -> Result<bool
 /// # Errors
 ///
 /// What the database answers.
-pub async fn enable(db: &Db, account: AccountId) -> Result<bool, DbError> {
-    db.write(async move |tx: &mut Tx<'_>| store::enable(tx, account).await).await
+pub async fn enable(db: &Db, account: AccountId, now: Timestamp, by: By) -> Result<bool, DbError> {
+    let enable = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+        let is_known = store::enable(tx, account).await?;
+        if is_known {
+            by.did(tx, Deed::AccountEnabled, &account.to_string(), now).await?;
+        }
+        Ok(is_known)
+    };
+    db.write(enable).await
 }
 
 /// Gives `account` another role: its sessions and API keys, which have the old one, end. Giving it the
@@ -204,10 +223,17 @@ pub async fn enable(db: &Db, account: AccountId) -> Result<bool, DbError> {
 /// # Errors
 ///
 /// What the database answers.
-pub async fn change_role(db: &Db, account: AccountId, role: Role) -> Result<bool, DbError> {
+pub async fn change_role(
+    db: &Db,
+    account: AccountId,
+    role: Role,
+    (now, by): (Timestamp, By),
+) -> Result<bool, DbError> {
     let change = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
         if store::set_role(tx, account, role).await? {
             end_everything(tx, account).await?;
+            let deed = (Deed::RoleGiven, role.as_str());
+            by.did_with(tx, deed, &account.to_string(), now).await?;
             return Ok(true);
         }
         Ok(store::find(tx, account).await?.is_some())
@@ -230,13 +256,17 @@ pub async fn find_by_name(db: &Db, username: Username) -> Result<Option<AccountI
 ///
 /// See [`ProofError`].
 pub async fn sign_in(accounts: &Accounts, claim: Claim) -> Result<(Session, Token), ProofError> {
+    let client = claim.client;
     let proven = prove(accounts, claim).await?;
+    let by = By::account(proven.login.id, client);
     let settings = accounts.auth.settings();
     let (kind, absolute) = (settings.session_tokens, settings.absolute);
     let open = async move |tx: &mut Tx<'_>| -> Result<(Session, Token), ProofError> {
         let proof = proven.settle(tx).await?;
         let role = proven.login.role.for_callers();
-        Ok(sessions::open(tx, kind, (proven.login.id, &role), proof, absolute).await?)
+        let opened = sessions::open(tx, kind, (proven.login.id, &role), proof, absolute).await?;
+        by.did(tx, Deed::SessionOpened, &opened.0.id.to_string(), proof.at).await?;
+        Ok(opened)
     };
     accounts.registry.db.write(open).await
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::actions::Accounts;
 use super::second_factor::{self, Code};
 use super::tokens::ShownSecret;
+use crate::audit::By;
 use crate::state::AppState;
 
 body! {
@@ -85,9 +86,10 @@ async fn enrol(
 async fn confirm(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
     Body(body): Body<ConfirmFactor>,
 ) -> Result<Json<RecoveryView>, Problem> {
-    let codes = second_factor::confirm(&accounts, caller, body.code).await?;
+    let codes = second_factor::confirm(&accounts, caller, body.code, by).await?;
     tracing::info!(account.id = %caller.account, "a second factor was set up");
     let recovery_codes = List::of_first(codes.into_iter().map(ShownSecret::new));
     Ok(Json(RecoveryView { recovery_codes }))
@@ -96,8 +98,9 @@ async fn confirm(
 async fn remove(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
 ) -> Result<NoContent, Problem> {
-    if !second_factor::remove(&accounts, caller).await? {
+    if !second_factor::remove(&accounts, caller, by).await? {
         return Err(Problem::not_found());
     }
     tracing::info!(account.id = %caller.account, "a second factor was removed");

@@ -11,6 +11,7 @@ use super::actions::Accounts;
 use super::api_keys::{self, KeyName, MakeKeyError, NewApiKey, Scope};
 use super::days::Days;
 use super::tokens::ShownKey;
+use crate::audit::By;
 use crate::state::AppState;
 
 body! {
@@ -95,12 +96,13 @@ pub(super) fn routes() -> Api<AppState> {
 async fn make(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
     Body(body): Body<MakeKey>,
 ) -> Result<Created<MadeKeyView>, Problem> {
     let MakeKey { name, scopes, expires_in_days } = body;
     let scopes = scopes.into_vec();
     let new = NewApiKey { name, scopes, lasts: expires_in_days.duration() };
-    let (key, token) = api_keys::make(&accounts, caller, new).await?;
+    let (key, token) = api_keys::make(&accounts, caller, new, by).await?;
     tracing::info!(account.id = %caller.account, key.id = %key.id, "an API key was made");
     let shown = ShownKey::new(&token);
     let KeyView { id, name, scopes, created_at, expires_at, .. } = view_of(key)?;
@@ -120,9 +122,10 @@ async fn list(
 async fn delete(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
     PathId(id): PathId<ApiKey>,
 ) -> Result<NoContent, Problem> {
-    if !api_keys::delete(&accounts.registry.db, caller.account, id).await? {
+    if !api_keys::delete(&accounts, caller.account, id, by).await? {
         return Err(Problem::not_found());
     }
     tracing::info!(account.id = %caller.account, key.id = %id, "an API key was deleted");

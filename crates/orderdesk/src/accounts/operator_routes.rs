@@ -8,6 +8,7 @@ use serde_json::json;
 use super::actions::Accounts;
 use super::tokens::ShownReset;
 use super::{OPERATOR, Role, credentials};
+use crate::audit::By;
 use crate::state::AppState;
 
 body! {
@@ -71,29 +72,33 @@ pub(super) fn routes() -> Api<AppState> {
 
 async fn disable(
     State(accounts): State<Accounts>,
+    by: By,
     PathId(id): PathId<auth::Account>,
 ) -> Result<NoContent, Problem> {
     let now = accounts.registry.clock.now();
-    done(credentials::disable(&accounts.registry.db, id, now).await?)?;
+    done(credentials::disable(&accounts.registry.db, id, now, by).await?)?;
     tracing::info!(account.id = %id, "an account was disabled");
     Ok(NoContent)
 }
 
 async fn enable(
     State(accounts): State<Accounts>,
+    by: By,
     PathId(id): PathId<auth::Account>,
 ) -> Result<NoContent, Problem> {
-    done(credentials::enable(&accounts.registry.db, id).await?)?;
+    let now = accounts.registry.clock.now();
+    done(credentials::enable(&accounts.registry.db, id, now, by).await?)?;
     tracing::info!(account.id = %id, "an account was enabled");
     Ok(NoContent)
 }
 
 async fn make_reset(
     State(accounts): State<Accounts>,
+    by: By,
     PathId(id): PathId<auth::Account>,
 ) -> Result<Created<ResetView>, Problem> {
     let now = accounts.registry.clock.now();
-    let made = credentials::make_reset(&accounts.registry.db, id, now).await?;
+    let made = credentials::make_reset(&accounts.registry.db, id, now, by).await?;
     let made = made.ok_or_else(Problem::not_found)?;
     tracing::info!(account.id = %id, "a token for a new password was made");
     let body = ResetView { token: ShownReset::new(&made.token), expires_at: made.expires_at };
@@ -102,10 +107,12 @@ async fn make_reset(
 
 async fn change_role(
     State(accounts): State<Accounts>,
+    by: By,
     PathId(id): PathId<auth::Account>,
     Body(body): Body<ChangeRole>,
 ) -> Result<NoContent, Problem> {
-    done(credentials::change_role(&accounts.registry.db, id, body.role).await?)?;
+    let (db, now) = (&accounts.registry.db, accounts.registry.clock.now());
+    done(credentials::change_role(db, id, body.role, (now, by)).await?)?;
     tracing::info!(account.id = %id, role = body.role.as_str(), "a role was given");
     Ok(NoContent)
 }

@@ -13,6 +13,7 @@ use super::actions::{self, Accounts, CreateError, NewAccount};
 use super::wire::SignUp;
 use super::{Account, AccountView, OPERATOR, Role};
 use super::{factor_routes, key_routes, operator_routes, session_routes};
+use crate::audit::By;
 use crate::config::SignUpMode;
 use crate::paging::{Cursors, ListQuery};
 use crate::state::AppState;
@@ -83,12 +84,13 @@ pub fn routes(mode: SignUpMode, limiters: &Limiters) -> Api<AppState> {
 
 async fn create(
     State(accounts): State<Accounts>,
+    by: By,
     Body(body): Body<SignUp>,
 ) -> Result<Created<AccountView>, Problem> {
     let SignUp { username, email, password } = body;
     let username = username.into_username();
     let new = NewAccount { username, email, password, role: Role::Customer };
-    let account = actions::create(&accounts.registry, new).await?;
+    let account = actions::create(&accounts.registry, new, by).await?;
     let pseudonym = accounts.pseudonyms.of(account.username.as_str());
     tracing::info!(account = %pseudonym, account.id = %account.id, "an account was opened");
     Ok(Created { location: format!("/users/{}", account.id), body: account.into() })

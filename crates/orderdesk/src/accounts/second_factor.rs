@@ -16,6 +16,7 @@ use palisade::secret::{Secret, register};
 
 use super::actions::Accounts;
 use super::{factor_store as store, proof::ProofError, proof::Refusal};
+use crate::audit::{By, Deed};
 
 /// What the sealer of [`Factors`] is for.
 pub const PURPOSE: Purpose = Purpose::new("totp secrets");
@@ -137,6 +138,7 @@ pub async fn confirm(
     accounts: &Accounts,
     caller: SessionCaller,
     code: Code,
+    by: By,
 ) -> Result<Vec<Secret<String>>, ProofError> {
     let (factors, now) = (accounts.factors.clone(), accounts.registry.clock.now());
     let codes: Vec<_> = [(); RECOVERY_CODES].map(|()| new_recovery_code()).into();
@@ -156,7 +158,9 @@ pub async fn confirm(
         store::replace_recovery_codes(tx, account, &hashes).await?;
         sessions::end_others(tx, account, caller.session).await?;
         let proof = Proof { at: now, has_second_factor: true };
-        sessions::note_proof(tx, caller.session, proof).await
+        sessions::note_proof(tx, caller.session, proof).await?;
+        by.did(tx, Deed::FactorSet, &account.to_string(), now).await?;
+        Ok(true)
     };
     match accounts.registry.db.write(confirm).await? {
         true => Ok(codes),
@@ -170,7 +174,7 @@ pub async fn confirm(
 /// # Errors
 ///
 /// What the database answers.
-pub async fn remove(accounts: &Accounts, caller: SessionCaller) -> Result<bool, DbError> {
+pub async fn remove(accounts: &Accounts, caller: SessionCaller, by: By) -> Result<bool, DbError> {
     let now = accounts.registry.clock.now();
     let remove = async move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
         if !store::remove(tx, caller.account).await? {
@@ -179,6 +183,7 @@ pub async fn remove(accounts: &Accounts, caller: SessionCaller) -> Result<bool, 
         sessions::end_others(tx, caller.account, caller.session).await?;
         let proof = Proof { at: now, has_second_factor: false };
         sessions::note_proof(tx, caller.session, proof).await?;
+        by.did(tx, Deed::FactorRemoved, &caller.account.to_string(), now).await?;
         Ok(true)
     };
     accounts.registry.db.write(remove).await

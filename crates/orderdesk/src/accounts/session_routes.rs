@@ -20,6 +20,7 @@ use super::proof::{Claim, Claimed, ProofError};
 use super::routes::{Limiters, hash_problem};
 use super::second_factor::Code;
 use super::tokens::{DeviceToken, GivenReset, SessionToken};
+use crate::audit::By;
 use crate::state::AppState;
 use palisade::crypto::Password;
 
@@ -193,6 +194,7 @@ async fn sign_in(
     if let Err(ProofError::Refused(why)) = &signed_in {
         let (account, reason) = (pseudonym.map(display), why.word());
         tracing::info!(account, reason, "sign-in refused");
+        accounts.refusals.count(why.word());
     }
     let (session, token) = signed_in?;
     let device_token = accounts.throttle.device_token(session.account);
@@ -228,17 +230,19 @@ fn session_view(session: &Session, caller: &SessionCaller) -> SessionView {
 async fn sign_out(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
 ) -> Result<NoContent, Problem> {
-    actions::sign_out(&accounts.registry.db, caller.account, caller.session).await?;
+    actions::sign_out(&accounts.registry, caller.account, caller.session, by).await?;
     Ok(NoContent)
 }
 
 async fn end_session(
     State(accounts): State<Accounts>,
     caller: SessionCaller,
+    by: By,
     PathId(id): PathId<Session>,
 ) -> Result<NoContent, Problem> {
-    match actions::sign_out(&accounts.registry.db, caller.account, id).await? {
+    match actions::sign_out(&accounts.registry, caller.account, id, by).await? {
         true => Ok(NoContent),
         false => Err(Problem::not_found()),
     }
@@ -251,7 +255,9 @@ async fn step_up(
     Body(body): Body<StepUp>,
 ) -> Result<NoContent, Problem> {
     let StepUp { password, code } = body;
-    credentials::step_up(&accounts, caller, (password, code), client).await?;
+    let proved = credentials::step_up(&accounts, caller, (password, code), client).await;
+    count_refusal(&accounts, proved.as_ref().err());
+    proved?;
     Ok(NoContent)
 }
 
@@ -262,19 +268,30 @@ async fn change_password(
     Body(body): Body<ChangePassword>,
 ) -> Result<NoContent, Problem> {
     let ChangePassword { current, new } = body;
-    credentials::change_password(&accounts, caller, (current, new), client).await?;
+    let changed = credentials::change_password(&accounts, caller, (current, new), client).await;
+    if let Err(ChangeError::Proof(refused)) = &changed {
+        count_refusal(&accounts, Some(refused));
+    }
+    changed?;
     tracing::info!(account.id = %caller.account, "a password was changed");
     Ok(NoContent)
 }
 
 async fn reset_password(
     State(accounts): State<Accounts>,
+    by: By,
     Body(body): Body<ResetPassword>,
 ) -> Result<NoContent, Problem> {
     let ResetPassword { token, new } = body;
-    let account = credentials::reset_password(&accounts, token.into_token(), new).await?;
+    let account = credentials::reset_password(&accounts, token.into_token(), new, by).await?;
     tracing::info!(account.id = %account, "a password was reset");
     Ok(NoContent)
+}
+
+fn count_refusal(accounts: &Accounts, refused: Option<&ProofError>) {
+    if let Some(ProofError::Refused(why)) = refused {
+        accounts.refusals.count(why.word());
+    }
 }
 
 impl From<ProofError> for Problem {

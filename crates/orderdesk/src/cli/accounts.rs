@@ -10,6 +10,7 @@ use palisade::input::FromText;
 use super::commands::{block_on, open, settings};
 use super::print;
 use crate::accounts::{Username, credentials};
+use crate::audit::By;
 use crate::service;
 
 /// What is done to an account.
@@ -36,7 +37,7 @@ pub(super) fn change(file: Option<&Path>, username: &str, change: Change) -> any
         let now = SystemClock.now();
         let done = match change {
             Change::Disable => {
-                credentials::disable(&db, id, now).await?;
+                credentials::disable(&db, id, now, By::command()).await?;
                 (
                     format!(
                         "The account {name} is disabled; its sessions and API keys have ended."
@@ -45,11 +46,11 @@ pub(super) fn change(file: Option<&Path>, username: &str, change: Change) -> any
                 )
             }
             Change::Enable => {
-                credentials::enable(&db, id).await?;
+                credentials::enable(&db, id, now, By::command()).await?;
                 (format!("The account {name} is enabled."), None)
             }
             Change::Reset => {
-                let made = credentials::make_reset(&db, id, now).await?;
+                let made = credentials::make_reset(&db, id, now, By::command()).await?;
                 let made = made.ok_or_else(|| anyhow!("there is no account called {name}"))?;
                 let hint = format!(
                     "Give it to whoever is {name}: POST /password-resets with {{\"token\",\"new\"}} sets \

@@ -20,6 +20,7 @@ use palisade::secret::redacted;
 use super::{password, print};
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
 use crate::accounts::{EmailAddress, Role, Username};
+use crate::audit::By;
 use crate::config::Settings;
 use crate::secrets::{Examined, ServiceSecrets};
 use crate::service;
@@ -112,7 +113,7 @@ pub(super) fn add_user(file: Option<&Path>, new: NewUser) -> anyhow::Result<()> 
             hasher: Arc::new(Hasher::start(HashSettings::from(&settings.passwords))?),
         };
         let new = NewAccount { username, email, password, role: new.role };
-        match create(&registry, new).await {
+        match create(&registry, new, By::command()).await {
             Ok(_) => {}
             Err(CreateError::UsernameTaken) => bail!("the username {name} is taken"),
             Err(CreateError::Password(why)) => bail!("the password: {why}"),

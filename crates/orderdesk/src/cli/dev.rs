@@ -16,6 +16,7 @@ use palisade::secret::Secret;
 
 use crate::accounts::actions::{CreateError, NewAccount, Registry, create};
 use crate::accounts::{EmailAddress, Role, Username};
+use crate::audit::By;
 use crate::service::Parts;
 
 const FOLDER: &str = "orderdesk-data";
@@ -79,7 +80,7 @@ impl DevFolder {
             password: Password::new(password.expose())?,
             role: Role::Operator,
         };
-        let password = match create(&Registry::from_ref(&parts.state), new).await {
+        let password = match create(&Registry::from_ref(&parts.state), new, By::command()).await {
             Ok(_) => Some(password),
             Err(CreateError::UsernameTaken) => None,
             Err(error) => return Err(error).context("cannot add the account operator"),

@@ -4,6 +4,7 @@
 //! 1 refused or failed, 2 wrong usage.
 
 mod accounts;
+mod audit;
 mod backup;
 mod check;
 mod commands;
@@ -70,6 +71,9 @@ enum Command {
     Import(import::ImportArguments),
     /// Write all orders as a CSV file, a row for each line of an order
     Export(export::ExportArguments),
+    /// Look at the audit log: who did what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -104,6 +108,18 @@ struct ConfigFile {
     /// The settings file; without it, defaults and `ORDERDESK__SECTION__KEY` variables
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Say whether it is as it was written: exit status 1 if a record was changed, removed, put in or
+    /// moved
+    ///
+    /// It needs `SECRET_KEY`, which signs it, and runs beside a service. With the checkpoints that the
+    /// log of the service has, or an earlier export, it also finds an end that was cut off.
+    Verify(audit::VerifyArguments),
+    /// Write it out, one JSON object a line: records, and behind them the checkpoints that sign them
+    Export(audit::ExportArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -228,6 +244,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restore(arguments) => backup::restore(&arguments)?,
         Command::Import(arguments) => return import::import(&arguments),
         Command::Export(arguments) => export::export(&arguments)?,
+        Command::Audit(AuditCommand::Verify(arguments)) => return audit::verify(&arguments),
+        Command::Audit(AuditCommand::Export(arguments)) => audit::export(&arguments)?,
         Command::Config(ConfigCommand::Show(config)) => {
             commands::show_config(config.config.as_deref())?;
         }

@@ -12,6 +12,7 @@ mod accounts;
 mod accounts_credentials;
 mod accounts_sessions;
 mod api_keys;
+mod audit;
 mod authorisation;
 mod backup;
 mod check;

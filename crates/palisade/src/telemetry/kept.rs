@@ -9,7 +9,9 @@ use arc_swap::ArcSwapOption;
 const EVERYWHERE: [&str; 2] = ["error", "request_id"];
 
 /// Kept in the events of this library, which knows what it puts there.
-const LIBRARY: [&str; 22] = [
+const LIBRARY: [&str; 24] = [
+    "audit.hash",
+    "audit.signature",
     "cause",
     "code",
     "component",

@@ -7,7 +7,7 @@ use palisade::crypto::{KeyRing, Purpose, random_bytes};
 use palisade::secret::Secret;
 
 /// The modules from the lowest to the highest: each may use only those before it.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     // Values.
     "clock",
     "id",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 17] = [
     "crypto",
     "process",
     "db",
+    "audit",
     // The edge.
     "outbound",
     "http",
