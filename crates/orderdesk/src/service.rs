@@ -189,7 +189,8 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ring = KeyRing::new(&secrets.secret_key, secrets.secret_key_previous.as_ref())?;
-        let hasher = Arc::new(Hasher::start(HashSettings::from(&settings.passwords))?);
+        let hasher = Hasher::start(HashSettings::from(&settings.passwords))?;
+        let hasher = Arc::new(hasher.with_peppers(ring.peppers()).watched_by(metrics)?);
         let auth = Auth::new(
             db.clone(),
             Arc::clone(&clock),

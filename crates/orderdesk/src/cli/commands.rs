@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use palisade::check::{Refused, mistakes};
 use palisade::clock::SystemClock;
 use palisade::config::{self, Environment, KeyMaterial, Mistakes};
-use palisade::crypto::{HashSettings, Hasher, Password};
+use palisade::crypto::{HashSettings, Hasher, KeyRing, Password};
 use palisade::db::{Db, Purpose};
 use palisade::http::ListenAddress;
 use palisade::input::FromText;
@@ -104,14 +104,17 @@ pub(super) fn add_user(file: Option<&Path>, new: NewUser) -> anyhow::Result<()> 
     let password =
         Password::new(password.expose()).map_err(|why| anyhow!("the password: {why}"))?;
     let name = username.clone();
+    // Without the key the hash has no pepper, and gets it at the first sign-in.
+    let keys = ServiceSecrets::secret_keys(&environment).ok();
+    let ring =
+        keys.map(|(current, previous)| KeyRing::new(&current, previous.as_ref())).transpose()?;
+    let peppers = ring.map(|ring| ring.peppers()).unwrap_or_default();
+    let hasher = Hasher::start(HashSettings::from(&settings.passwords))?.with_peppers(peppers);
     block_on(async {
         let db = open(&settings, &environment).await?;
         service::prepare(&db, &settings).await?;
-        let registry = Registry {
-            db: db.clone(),
-            clock: Arc::new(SystemClock),
-            hasher: Arc::new(Hasher::start(HashSettings::from(&settings.passwords))?),
-        };
+        let registry =
+            Registry { db: db.clone(), clock: Arc::new(SystemClock), hasher: Arc::new(hasher) };
         let new = NewAccount { username, email, password, role: new.role };
         match create(&registry, new, By::command()).await {
             Ok(_) => {}

@@ -6,7 +6,7 @@ use palisade::check::{Refused, mistakes};
 use palisade::config::{Environment, Loaded, Origin, load};
 use palisade::crypto::HashSettings;
 use palisade::http::{InheritedSockets, TlsMode};
-use palisade::process::Needs;
+use palisade::process::{Needs, memory_limit};
 use palisade::service::{Prepared, Reach, keep_hangups};
 use palisade::telemetry;
 
@@ -35,9 +35,12 @@ pub(super) fn serve(file: Option<&Path>, is_dev: bool) -> anyhow::Result<()> {
             return Ok(Refused::by(found)?);
         }
     };
-    // Counted now: a process that is locked down is not told how many its container allows it.
+    // Counted now: a process that is locked down is not told how much its container allows it.
     let passwords_section = &mut loaded.settings_mut().passwords;
-    passwords_section.workers = HashSettings::from(&*passwords_section).workers;
+    let hashing = HashSettings::from(&*passwords_section);
+    if passwords_section.workers == 0 {
+        passwords_section.workers = hashing.within(memory_limit()).workers;
+    }
     let settings = loaded.settings();
     telemetry::keep(LOG_FIELDS);
     let reach = if is_dev { Reach::ThisMachine(DEV_ONLY) } else { Reach::AsSet };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Setup, TestService, assert_same_answer, text};
+use crate::support::{PASSWORD, SECRET_KEY, Setup, TestService, assert_same_answer, text};
 
 const NEW: &str = "an even longer horse battery";
 const WRONG: &str = "incorrect horse battery staple";
@@ -256,4 +256,25 @@ async fn guesses_at_once_count_exactly_the_budget_and_the_owner_comes_in_meanwhi
         said.lines().filter(|line| line.contains(&format!("\"reason\":\"{reason}\""))).count()
     };
     assert_eq!((refused("wrong_password"), refused("too_many_guesses")), (100, 100));
+}
+
+#[tokio::test]
+async fn a_password_is_good_through_a_rotation_of_the_key_and_without_the_key_is_nothing() {
+    let mut app = TestService::start().await;
+    app.sign_up("ada").await.assert_status(201);
+    let next = "zL2f9Qx7Tz0wVb4RkNq8Yd3HsJm6CgEa1UoXiZ5_W-A";
+    let with = async |app: &mut TestService, keys: &[(&str, &str)]| {
+        app.service.terminate().await;
+        let serve =
+            keys.iter().fold(app.folder.serve(), |serve, (name, key)| serve.env(*name, *key));
+        app.service = serve.start().await;
+    };
+
+    with(&mut app, &[("SECRET_KEY", next)]).await;
+    app.sign_in("ada", PASSWORD).await.assert_status(401);
+    app.service.wait_for_line(|line| line.contains("neither the present nor the previous")).await;
+    with(&mut app, &[("SECRET_KEY", next), ("SECRET_KEY_PREVIOUS", SECRET_KEY)]).await;
+    app.sign_in("ada", PASSWORD).await.assert_status(201);
+    with(&mut app, &[("SECRET_KEY", next)]).await;
+    app.sign_in("ada", PASSWORD).await.assert_status(201);
 }

@@ -8,7 +8,8 @@
 //! 3. On Linux the workers run at the lowest priority (nice 19), so that a flood of sign-ins
 //!    delays sign-ins and nothing else. When other programs fill every core for long, a sign-in
 //!    may therefore take seconds; it ends with the caller's own deadline.
-//! 4. An account that does not exist costs the same as a wrong password: see [`Hasher::verify`].
+//! 4. Every hash has a pepper in it, if the hasher was given one: [`Hasher::with_peppers`].
+//! 5. An account that does not exist costs the same as a wrong password: see [`Hasher::verify`].
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,10 +22,12 @@ use argon2::Block;
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
+use super::hashing_watch::{Shed, Waiting, Watch, timed};
 use super::phc::{Cost, PasswordHash};
-use super::{GivenPassword, Password, random_bytes};
+use super::{GivenPassword, Password, Peppers, random_bytes};
 use crate::secret::Secret;
 use crate::telemetry::RequestScope;
+use crate::telemetry::metrics::{MetricError, Metrics};
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
@@ -64,7 +67,8 @@ crate::settings! {
         pub iterations: u32 = 2, in 1..=10;
         /// Lanes of the memory.
         pub parallelism: u32 = 1, in 1..=4;
-        /// Hashes computed at a time; 0 is as many as there are cores.
+        /// Hashes computed at a time; 0 is as many as there are cores, if a quarter of the memory that
+        /// there is, or that a container has, holds their memory.
         pub workers: usize = 0, in 0..=64;
         /// Sign-ins that may wait for a worker; a further one is answered 503 at once.
         pub queue: usize = 64, in 1..=4096;
@@ -104,6 +108,16 @@ impl HashSettings {
             return Err(WeakParameters::OutOfRange);
         }
         Ok(())
+    }
+
+    /// Has no more workers than fit into a quarter of `memory` bytes, and at least one: a machine or a
+    /// container that is small has other things to remember.
+    #[must_use]
+    pub fn within(self, memory: Option<u64>) -> Self {
+        let one = u64::from(self.memory_kib).saturating_mul(1024).max(1);
+        let fit = memory.map_or(u64::MAX, |memory| memory / 4 / one);
+        let fit = usize::try_from(fit).unwrap_or(usize::MAX).max(1);
+        Self { workers: self.workers.min(fit), ..self }
     }
 
     fn cost(&self) -> Cost {
@@ -190,6 +204,8 @@ pub struct Hasher {
     longest_wait: Duration,
     pool: Arc<Pool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    peppers: Arc<Peppers>,
+    watch: Option<Arc<Watch>>,
     /// Stands in for the hash of an account that has none; no password leads to its output.
     decoy: PasswordHash,
 }
@@ -204,9 +220,11 @@ impl Hasher {
         settings.check()?;
         let (cost, HashSettings { workers, queue, longest_wait, .. }) = (settings.cost(), settings);
         let salt = random_bytes::<SALT>().to_vec();
-        let decoy = PasswordHash { cost, salt, output: random_bytes::<OUTPUT>().to_vec() };
+        let output = random_bytes::<OUTPUT>().to_vec();
+        let decoy = PasswordHash { cost, key: None, salt, output };
         let pool = Arc::new(Pool::with_room_for(queue));
-        let hasher = Self { cost, longest_wait, pool, threads: Mutex::default(), decoy };
+        let (threads, peppers) = (Mutex::default(), Arc::default());
+        let hasher = Self { cost, longest_wait, pool, threads, peppers, watch: None, decoy };
         for _ in 0..workers {
             // If one thread is refused, dropping `hasher` stops those before it.
             let pool = Arc::clone(&hasher.pool);
@@ -216,14 +234,33 @@ impl Hasher {
         Ok(hasher)
     }
 
+    /// Has a secret go into every new hash that is not where the hashes are. Hashes without it, and those
+    /// of the key before the present one, are still verified, and outdated.
+    #[must_use]
+    pub fn with_peppers(mut self, peppers: Peppers) -> Self {
+        self.decoy.key = peppers.name();
+        self.peppers = Arc::new(peppers);
+        self
+    }
+
+    /// Counts in `metrics` what waits, how long, what a hash takes, and what is turned away.
+    ///
+    /// # Errors
+    ///
+    /// `metrics` counts for a hasher already.
+    pub fn watched_by(mut self, metrics: &Metrics) -> Result<Self, MetricError> {
+        self.watch = Some(Arc::new(Watch::new(metrics)?));
+        Ok(self)
+    }
+
     /// Returns what to store of `password`, with a new salt.
     ///
     /// # Errors
     ///
     /// [`HashError`]; nothing was stored.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
-        let (text, cost) = (password.0.clone(), self.cost);
-        self.submit(move |memory| new_hash(&text, cost, memory)).await
+        let (text, cost, peppers) = (password.0.clone(), self.cost, Arc::clone(&self.peppers));
+        self.submit(move |memory| new_hash(&text, (cost, &peppers), memory)).await
     }
 
     /// Compares `given` with the hash of an account, in constant time.
@@ -240,19 +277,28 @@ impl Hasher {
         given: &GivenPassword,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, HashError> {
-        let (text, cost) = (given.0.clone(), self.cost);
-        let stored = stored.unwrap_or_else(|| self.decoy.clone());
+        let (text, cost, peppers) = (given.0.clone(), self.cost, Arc::clone(&self.peppers));
+        let mut stored = stored.unwrap_or_else(|| self.decoy.clone());
+        if peppers.find(stored.key).is_err() {
+            // Nobody can compute it any more; this costs as much.
+            tracing::error!(
+                "a stored password hash was made with a SECRET_KEY that is neither the present nor the \
+                 previous one: its account cannot sign in until the password is reset"
+            );
+            stored = self.decoy.clone();
+        }
         self.submit(move |memory| {
-            let length = stored.output.len();
-            let output = compute(&text, stored.cost, &stored.salt, memory, length)?;
+            let output = compute(&text, &stored, &peppers, memory)?;
             if !bool::from(output.ct_eq(&stored.output)) {
                 return Ok(Verdict::Wrong);
             }
-            let is_current =
-                stored.cost == cost && stored.salt.len() == SALT && stored.output.len() == OUTPUT;
+            let is_current = stored.cost == cost
+                && stored.key == peppers.name()
+                && stored.salt.len() == SALT
+                && stored.output.len() == OUTPUT;
             match is_current {
                 true => Ok(Verdict::Right),
-                false => new_hash(&text, cost, memory).map(Verdict::RightButOutdated),
+                false => new_hash(&text, (cost, &peppers), memory).map(Verdict::RightButOutdated),
             }
         })
         .await
@@ -276,18 +322,28 @@ impl Hasher {
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + self.longest_wait;
         let scope = RequestScope::current();
-        self.pool.offer(Box::new(move |memory| {
+        let waiting = self.watch.as_ref().map(|watch| watch.waits());
+        let watch = self.watch.clone();
+        let offered = self.pool.offer(Box::new(move |memory| {
             let _entered = scope.enter();
+            waiting.into_iter().for_each(Waiting::ends);
             if reply.is_closed() {
                 return;
             }
             let outcome = match Instant::now() > deadline {
-                true => Err(HashError::Overloaded),
-                false => work(memory),
+                true => {
+                    watch.iter().for_each(|watch| watch.sheds(Shed::Late));
+                    Err(HashError::Overloaded)
+                }
+                false => timed(watch.as_deref(), || work(memory)),
             };
             // A caller that left in the meantime wants no answer.
             drop(reply.send(outcome));
-        }))?;
+        }));
+        if offered == Err(HashError::Overloaded) {
+            self.watch.iter().for_each(|watch| watch.sheds(Shed::Full));
+        }
+        offered?;
         answer.await.unwrap_or(Err(HashError::Failed))
     }
 }
@@ -317,26 +373,29 @@ fn is_too_cheap(cost: Cost) -> bool {
 
 fn new_hash(
     text: &Secret<String>,
-    cost: Cost,
+    (cost, peppers): (Cost, &Peppers),
     memory: &mut Memory,
 ) -> Result<PasswordHash, HashError> {
-    let salt = random_bytes::<SALT>().to_vec();
-    let output = compute(text, cost, &salt, memory, OUTPUT)?;
-    Ok(PasswordHash { cost, salt, output })
+    let (salt, output) = (random_bytes::<SALT>().to_vec(), vec![0; OUTPUT]);
+    let mut hash = PasswordHash { cost, key: peppers.name(), salt, output };
+    hash.output = compute(text, &hash, peppers, memory)?;
+    Ok(hash)
 }
 
+/// Computes what the output of `hash` should be.
 fn compute(
     text: &Secret<String>,
-    cost: Cost,
-    salt: &[u8],
+    hash: &PasswordHash,
+    peppers: &Peppers,
     memory: &mut Memory,
-    length: usize,
 ) -> Result<Vec<u8>, HashError> {
-    let argon2 = cost.argon2(length).map_err(|_| HashError::Failed)?;
+    let pepper = peppers.find(hash.key).map_err(|_| HashError::Failed)?;
+    let pepper = pepper.map(|pepper| pepper.key.expose().as_slice()).unwrap_or_default();
+    let mut output = vec![0; hash.output.len()];
+    let argon2 = hash.cost.argon2(output.len(), pepper).map_err(|_| HashError::Failed)?;
     let blocks = memory.blocks(argon2.params().block_count())?;
-    let mut output = vec![0; length];
     argon2
-        .hash_password_into_with_memory(text.expose().as_bytes(), salt, &mut output, blocks)
+        .hash_password_into_with_memory(text.expose().as_bytes(), &hash.salt, &mut output, blocks)
         .map_err(|_| HashError::Failed)?;
     Ok(output)
 }

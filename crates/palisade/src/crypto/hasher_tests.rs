@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::crypto::KeyRing;
 
 /// The cheapest settings that are allowed: 12 MiB and 3 passes.
 fn settings() -> HashSettings {
@@ -231,4 +232,56 @@ fn memory_is_kept_while_it_fits() {
     assert_eq!(memory.blocks(64 * 1024).unwrap().len(), 64 * 1024);
     assert_eq!(memory.blocks(8).unwrap().len(), 8);
     assert_eq!(memory.0.len(), 8);
+}
+
+fn ring(key: u8, previous: Option<u8>) -> KeyRing {
+    let secret = |byte| Secret::new(vec![byte; 32]);
+    KeyRing::new(&secret(key), previous.map(secret).as_ref()).unwrap()
+}
+
+fn peppered(key: u8, previous: Option<u8>) -> Hasher {
+    Hasher::start(settings()).unwrap().with_peppers(ring(key, previous).peppers())
+}
+
+#[tokio::test]
+async fn a_stolen_hash_is_worth_nothing_without_the_key() {
+    let password = Password::new("correct horse battery staple").unwrap();
+    let given = GivenPassword::new("correct horse battery staple").unwrap();
+    let hash = peppered(1, None).hash(&password).await.unwrap();
+    assert!(hash.expose().contains(",keyid="));
+    assert!(PasswordHash::parse(&hash.expose()).unwrap() == hash);
+
+    assert_eq!(peppered(1, None).verify(&given, Some(hash.clone())).await, Ok(Verdict::Right));
+    let thief = Hasher::start(settings()).unwrap();
+    assert_eq!(thief.verify(&given, Some(hash.clone())).await, Ok(Verdict::Wrong));
+    let mut without_name = hash.clone();
+    without_name.key = None;
+    assert_eq!(thief.verify(&given, Some(without_name)).await, Ok(Verdict::Wrong));
+    assert_eq!(peppered(2, None).verify(&given, Some(hash)).await, Ok(Verdict::Wrong));
+}
+
+#[tokio::test]
+async fn a_rotation_locks_nobody_out_and_brings_each_hash_to_the_new_key() {
+    let password = Password::new("correct horse battery staple").unwrap();
+    let given = GivenPassword::new("correct horse battery staple").unwrap();
+    let bare = Hasher::start(settings()).unwrap().hash(&password).await.unwrap();
+    let old = peppered(1, None).hash(&password).await.unwrap();
+    let rotated = peppered(2, Some(1));
+
+    for hash in [bare, old] {
+        let verdict = rotated.verify(&given, Some(hash)).await.unwrap();
+        let Verdict::RightButOutdated(new) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(peppered(2, None).verify(&given, Some(new)).await, Ok(Verdict::Right));
+    }
+}
+
+#[test]
+fn workers_fit_into_a_quarter_of_the_memory() {
+    let eight = HashSettings { workers: 8, memory_kib: 19_456, ..HashSettings::default() };
+    let mib = |count: u64| Some(count << 20);
+
+    assert_eq!(eight.within(None).workers, 8);
+    assert_eq!(eight.within(mib(4096)).workers, 8);
+    assert_eq!(eight.within(mib(256)).workers, 3);
+    assert_eq!(eight.within(mib(16)).workers, 1);
 }

@@ -8,7 +8,8 @@ use data_encoding::BASE64URL_NOPAD;
 use hmac::Mac;
 
 use super::hkdf::{expand, extract, hmac};
-use super::{Fingerprints, Sealer};
+use super::pepper::Pepper;
+use super::{Fingerprints, Peppers, Sealer};
 use crate::secret::Secret;
 
 /// The shortest key that is accepted, in bytes: the strength of everything made from it.
@@ -33,6 +34,8 @@ impl Purpose {
         Self(name)
     }
 }
+
+const PEPPER: Purpose = Purpose::new("pepper");
 
 /// A key is too short to make others from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +90,16 @@ impl KeyRing {
     pub fn fingerprints(&self, purpose: Purpose) -> Fingerprints {
         let key = |key| purpose_key(key, "fingerprints", purpose);
         Fingerprints::new(key(&self.current), self.previous.as_ref().map(key))
+    }
+
+    /// Returns what goes into password hashes.
+    pub fn peppers(&self) -> Peppers {
+        let pepper = |key| {
+            let key = purpose_key(key, "key", PEPPER);
+            Pepper { name: expand(key.expose(), b"palisade pepper name v1"), key }
+        };
+        let (current, previous) = (pepper(&self.current), self.previous.as_ref().map(pepper));
+        Peppers { current: Some(current), previous }
     }
 
     /// Returns what seals secrets for `purpose`.

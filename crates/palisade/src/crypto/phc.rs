@@ -1,7 +1,7 @@
 //! What is stored of a password: the argon2id output with everything needed to compute it again.
 //!
-//! The form is the PHC string `$argon2id$v=19$m=19456,t=2,p=1$salt$output`, read strictly, so
-//! that one hash has one text. The parameters are bounded while reading: whoever can write a row
+//! The form is the PHC string `$argon2id$v=19$m=19456,t=2,p=1,keyid=NAME$salt$output`, read strictly,
+//! so that one hash has one text; without `keyid` there is no pepper in it. The parameters are bounded while reading: whoever can write a row
 //! must not be able to make one sign-in cost all the memory or an hour.
 
 use std::fmt;
@@ -17,6 +17,9 @@ pub(super) const MOST_MEMORY_KIB: u32 = 256 * 1024;
 pub(super) const MOST_ITERATIONS: u32 = 10;
 /// The most lanes.
 pub(super) const MOST_PARALLELISM: u32 = 4;
+
+/// What a key is called: it tells which one was used, and nothing of it.
+pub(super) type KeyName = [u8; 8];
 
 /// What a hash costs to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +38,11 @@ impl Cost {
             && (8 * self.parallelism..=MOST_MEMORY_KIB).contains(&self.memory_kib)
     }
 
-    /// Returns argon2id, version 19, with this cost.
-    pub(super) fn argon2(self, output: usize) -> argon2::Result<Argon2<'static>> {
+    /// Returns argon2id, version 19, with this cost and the secret value `pepper`.
+    pub(super) fn argon2(self, output: usize, pepper: &[u8]) -> argon2::Result<Argon2<'_>> {
         let Self { memory_kib, iterations, parallelism } = self;
         let params = Params::new(memory_kib, iterations, parallelism, Some(output))?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params)
     }
 }
 
@@ -63,6 +66,8 @@ pub struct CorruptHash;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     pub(super) cost: Cost,
+    /// What the key of its pepper is called, if there is one in it.
+    pub(super) key: Option<KeyName>,
     pub(super) salt: Vec<u8>,
     pub(super) output: Vec<u8>,
 }
@@ -84,7 +89,9 @@ impl PasswordHash {
     pub fn expose(&self) -> String {
         let Cost { memory_kib, iterations, parallelism } = self.cost;
         let (salt, output) = (BASE64_NOPAD.encode(&self.salt), BASE64_NOPAD.encode(&self.output));
-        format!("{PREFIX}m={memory_kib},t={iterations},p={parallelism}${salt}${output}")
+        let key = self.key.map(|name| format!(",keyid={}", BASE64_NOPAD.encode(&name)));
+        let key = key.unwrap_or_default();
+        format!("{PREFIX}m={memory_kib},t={iterations},p={parallelism}{key}${salt}${output}")
     }
 }
 
@@ -103,9 +110,14 @@ fn read(text: &str) -> Option<PasswordHash> {
         iterations: number(costs.next()?, "t=")?,
         parallelism: number(costs.next()?, "p=")?,
     };
+    let key = match costs.next() {
+        Some(named) => Some(key_name(named.strip_prefix("keyid=")?)?),
+        None => None,
+    };
     let is_whole = parts.next().is_none() && costs.next().is_none();
     (is_whole && cost.is_allowed()).then_some(PasswordHash {
         cost,
+        key,
         salt: bytes(salt, 8)?,
         output: bytes(output, 16)?,
     })
@@ -116,6 +128,10 @@ fn number(text: &str, name: &str) -> Option<u32> {
     let digits = text.strip_prefix(name)?;
     let number: u32 = digits.parse().ok()?;
     (number.to_string() == digits).then_some(number)
+}
+
+fn key_name(text: &str) -> Option<KeyName> {
+    (text.len() < 16).then(|| BASE64_NOPAD.decode(text.as_bytes()).ok())??.try_into().ok()
 }
 
 fn bytes(text: &str, least: usize) -> Option<Vec<u8>> {
@@ -173,6 +189,11 @@ mod tests {
             ("m=64", "m=+64"),
             ("m=64,t=1", "t=1,m=64"),
             ("p=1", "p=1,keyid=AA"),
+            ("p=1", "p=1,keyid="),
+            ("p=1", "p=1,key=AAAAAAAAAAA"),
+            ("p=1", "p=1,keyid=AAAAAAAAAAB"),
+            ("p=1", "p=1,keyid=AAAAAAAAAAA,keyid=AAAAAAAAAAA"),
+            ("p=1", "keyid=AAAAAAAAAAA,p=1"),
             ("p=1", "p=1,"),
             (SALT, ""),
             (SALT, "c29tZXM"),
@@ -197,11 +218,12 @@ mod tests {
             memory_kib in 32..=MOST_MEMORY_KIB,
             iterations in 1..=MOST_ITERATIONS,
             parallelism in 1..=MOST_PARALLELISM,
+            key: Option<KeyName>,
             salt in vec(any::<u8>(), 8..=64),
             output in vec(any::<u8>(), 16..=64),
         ) {
             let cost = Cost { memory_kib, iterations, parallelism };
-            let hash = PasswordHash { cost, salt, output };
+            let hash = PasswordHash { cost, key, salt, output };
             prop_assert_eq!(PasswordHash::parse(&hash.expose()), Ok(hash));
         }
     }

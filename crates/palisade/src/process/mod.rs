@@ -13,6 +13,7 @@
 mod access;
 mod account;
 mod environment;
+mod memory;
 pub mod metrics;
 mod needs;
 mod report;
@@ -34,6 +35,7 @@ use rustix::thread::{
 
 pub use account::{Account, AccountError, RunAs};
 pub use environment::{ScrubError, scrub_environment};
+pub use memory::memory_limit;
 pub use needs::Needs;
 pub use report::{Measure, Outcome, Report, State};
 
