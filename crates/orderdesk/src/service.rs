@@ -7,7 +7,9 @@ use palisade::audit::{self, AuditSection, Checkpoints, Signing};
 use palisade::auth::{self, Auth, AuthSettings, Throttle, keys, sessions};
 use palisade::clock::{Clock, SystemClock};
 use palisade::config::Live;
-use palisade::crypto::{HashSettings, Hasher, KeyRing, Pseudonyms, TokenKind, WeakParameters};
+use palisade::crypto::{
+    HashSettings, Hasher, KeyRing, Peppers, Pseudonyms, Sealer, TokenKind, WeakParameters,
+};
 use palisade::db::{self, Db, DbError, Migration, Retention, Schema, SchemaState, Sweeper, Tx};
 use palisade::http::{Api, Introduction, RateLimiter};
 use palisade::idempotency::{self, Idempotency};
@@ -78,6 +80,22 @@ fn api_with(settings: &Settings, uploads: &Uploads) -> (Api<AppState>, Value) {
         .merge(orders::routes())
         .merge(imports::routes(uploads))
         .documented(introduction, public_url.as_deref())
+}
+
+/// Brings what the previous key has covered under the present one. If the service ends meanwhile, the next
+/// start goes on.
+async fn renew(db: Db, peppers: Peppers, sealer: Sealer) {
+    let hashes = accounts::renewal::renew_hashes(&db, &peppers).await;
+    let factors = accounts::renewal::renew_factors(&db, &sealer).await;
+    match (hashes, factors) {
+        (Ok(0), Ok(0)) => {}
+        (Ok(hashes), Ok(factors)) => {
+            tracing::info!(hashes, factors, "credentials were brought under the present key");
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "credentials are left under the previous key");
+        }
+    }
 }
 
 fn limiters(rate: &Live<RateSection>) -> Limiters {
@@ -155,6 +173,8 @@ pub struct Parts {
     pub importer: Importer,
     /// What signs the audit log.
     pub signing: Signing,
+    /// What covers password hashes.
+    pub peppers: Peppers,
 }
 
 impl Parts {
@@ -225,7 +245,8 @@ impl Parts {
             cursors,
             bell,
         };
-        Ok(Self { state, importer, signing: Signing::new(&ring) })
+        let (signing, peppers) = (Signing::new(&ring), ring.peppers());
+        Ok(Self { state, importer, signing, peppers })
     }
 
     /// Returns what is served: ready while the database answers, and stopped in order. From here on
@@ -249,6 +270,8 @@ impl Parts {
         let sweeper = self.retention(settings).start(metrics)?;
         let worker = Worker::start(self.importer.clone(), uploads, self.state.bell.clone());
         let checkpoints = self.checkpoints(&settings.audit);
+        let sealer = self.state.factor_sealer.clone();
+        tokio::spawn(renew(self.state.db.clone(), self.peppers.clone(), sealer));
         let ending = self.stop(sweeper, worker, checkpoints);
         Ok(Offer::new(api, state).ready_when(ping).ends_with(ending))
     }

@@ -35,6 +35,34 @@ pub(super) async fn put_pending(
     Ok(())
 }
 
+/// Returns the factors of up to `most` accounts behind `after`.
+pub(super) async fn page(
+    tx: &mut Tx<'_>,
+    after: Option<AccountId>,
+    most: i64,
+) -> Result<Vec<(AccountId, Factor)>, DbError> {
+    let sql = "SELECT account, secret, pending FROM second_factors
+                WHERE $1 IS NULL OR account > $1 ORDER BY account LIMIT $2";
+    tx.query(sql, args![after, most], |row| {
+        let factor = Factor { secret: row.get("secret")?, pending: row.get("pending")? };
+        Ok((row.get("account")?, factor))
+    })
+    .await
+}
+
+/// Replaces a sealed secret by the same one sealed anew, if it is still there; false if not.
+pub(super) async fn reseal(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    (old, new): (&str, &str),
+) -> Result<bool, DbError> {
+    let sql = "UPDATE second_factors
+                  SET secret = CASE WHEN secret = $2 THEN $3 ELSE secret END,
+                      pending = CASE WHEN pending = $2 THEN $3 ELSE pending END
+                WHERE account = $1 AND (secret = $2 OR pending = $2)";
+    Ok(tx.execute(sql, args![account, old, new]).await? == 1)
+}
+
 /// Has the secret that waits count, if it is still that one.
 pub(super) async fn confirm(
     tx: &mut Tx<'_>,

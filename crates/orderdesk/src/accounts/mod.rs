@@ -15,6 +15,7 @@ mod key_routes;
 mod model;
 mod operator_routes;
 pub mod proof;
+pub mod renewal;
 mod routes;
 pub mod second_factor;
 mod session_routes;

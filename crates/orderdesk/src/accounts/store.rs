@@ -128,8 +128,37 @@ pub async fn upgrade_password(
     id: AccountId,
     (old, new): (&str, &PasswordHash),
 ) -> Result<bool, DbError> {
+    renew_password(tx, id, (old, &new.expose())).await
+}
+
+/// As [`upgrade_password`], for a hash that was not computed anew.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn renew_password(
+    tx: &mut Tx<'_>,
+    id: AccountId,
+    (old, new): (&str, &str),
+) -> Result<bool, DbError> {
     let sql = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
-    Ok(tx.execute(sql, args![id, old, new.expose()]).await? == 1)
+    Ok(tx.execute(sql, args![id, old, new]).await? == 1)
+}
+
+/// Returns the stored hashes of up to `most` accounts behind `after`, oldest account first.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn password_hashes(
+    tx: &mut Tx<'_>,
+    after: Option<AccountId>,
+    most: i64,
+) -> Result<Vec<(AccountId, String)>, DbError> {
+    let sql = "SELECT id, password_hash FROM accounts WHERE $1 IS NULL OR id > $1
+                ORDER BY id LIMIT $2";
+    let read = |row: &Row<'_>| Ok((row.get("id")?, row.get("password_hash")?));
+    tx.query(sql, args![after, most], read).await
 }
 
 /// Tells whether the stored hash of `id` is still `hash`.

@@ -8,7 +8,7 @@
 //! 3. On Linux the workers run at the lowest priority (nice 19), so that a flood of sign-ins
 //!    delays sign-ins and nothing else. When other programs fill every core for long, a sign-in
 //!    may therefore take seconds; it ends with the caller's own deadline.
-//! 4. Every hash has a pepper in it, if the hasher was given one: [`Hasher::with_peppers`].
+//! 4. A pepper covers every hash, if the hasher was given one: [`Hasher::with_peppers`].
 //! 5. An account that does not exist costs the same as a wrong password: see [`Hasher::verify`].
 
 use std::collections::VecDeque;
@@ -234,11 +234,10 @@ impl Hasher {
         Ok(hasher)
     }
 
-    /// Has a secret go into every new hash that is not where the hashes are. Hashes without it, and those
+    /// Has a secret cover every new hash that is not where the hashes are. Hashes without it, and those
     /// of the key before the present one, are still verified, and outdated.
     #[must_use]
     pub fn with_peppers(mut self, peppers: Peppers) -> Self {
-        self.decoy.key = peppers.name();
         self.peppers = Arc::new(peppers);
         self
     }
@@ -279,17 +278,18 @@ impl Hasher {
     ) -> Result<Verdict, HashError> {
         let (text, cost, peppers) = (given.0.clone(), self.cost, Arc::clone(&self.peppers));
         let mut stored = stored.unwrap_or_else(|| self.decoy.clone());
-        if peppers.find(stored.key).is_err() {
-            // Nobody can compute it any more; this costs as much.
+        let expected = peppers.uncovered(&stored).unwrap_or_else(|_| {
+            // Nobody can compare with it any more; this costs as much.
             tracing::error!(
                 "a stored password hash was made with a SECRET_KEY that is neither the present nor the \
                  previous one: its account cannot sign in until the password is reset"
             );
             stored = self.decoy.clone();
-        }
+            stored.output.clone()
+        });
         self.submit(move |memory| {
-            let output = compute(&text, &stored, &peppers, memory)?;
-            if !bool::from(output.ct_eq(&stored.output)) {
+            let output = compute(&text, stored.cost, &stored.salt, memory, expected.len())?;
+            if !bool::from(output.ct_eq(&expected)) {
                 return Ok(Verdict::Wrong);
             }
             let is_current = stored.cost == cost
@@ -376,26 +376,23 @@ fn new_hash(
     (cost, peppers): (Cost, &Peppers),
     memory: &mut Memory,
 ) -> Result<PasswordHash, HashError> {
-    let (salt, output) = (random_bytes::<SALT>().to_vec(), vec![0; OUTPUT]);
-    let mut hash = PasswordHash { cost, key: peppers.name(), salt, output };
-    hash.output = compute(text, &hash, peppers, memory)?;
-    Ok(hash)
+    let salt = random_bytes::<SALT>().to_vec();
+    let output = compute(text, cost, &salt, memory, OUTPUT)?;
+    Ok(peppers.covered(PasswordHash { cost, key: None, salt, output }))
 }
 
-/// Computes what the output of `hash` should be.
 fn compute(
     text: &Secret<String>,
-    hash: &PasswordHash,
-    peppers: &Peppers,
+    cost: Cost,
+    salt: &[u8],
     memory: &mut Memory,
+    length: usize,
 ) -> Result<Vec<u8>, HashError> {
-    let pepper = peppers.find(hash.key).map_err(|_| HashError::Failed)?;
-    let pepper = pepper.map(|pepper| pepper.key.expose().as_slice()).unwrap_or_default();
-    let mut output = vec![0; hash.output.len()];
-    let argon2 = hash.cost.argon2(output.len(), pepper).map_err(|_| HashError::Failed)?;
+    let argon2 = cost.argon2(length).map_err(|_| HashError::Failed)?;
     let blocks = memory.blocks(argon2.params().block_count())?;
+    let mut output = vec![0; length];
     argon2
-        .hash_password_into_with_memory(text.expose().as_bytes(), &hash.salt, &mut output, blocks)
+        .hash_password_into_with_memory(text.expose().as_bytes(), salt, &mut output, blocks)
         .map_err(|_| HashError::Failed)?;
     Ok(output)
 }

@@ -275,6 +275,22 @@ async fn a_rotation_locks_nobody_out_and_brings_each_hash_to_the_new_key() {
     }
 }
 
+#[tokio::test]
+async fn a_mask_is_replaced_without_the_password() {
+    let password = Password::new("correct horse battery staple").unwrap();
+    let given = GivenPassword::new("correct horse battery staple").unwrap();
+    let bare = Hasher::start(settings()).unwrap().hash(&password).await.unwrap();
+    let old = peppered(1, None).hash(&password).await.unwrap();
+    let peppers = ring(2, Some(1)).peppers();
+
+    for hash in [&bare, &old] {
+        let renewed = peppers.renew(hash).unwrap();
+        assert_eq!(peppers.renew(&renewed), None);
+        assert_eq!(peppered(2, None).verify(&given, Some(renewed)).await, Ok(Verdict::Right));
+    }
+    assert_eq!(ring(3, None).peppers().renew(&old), None, "of a key that is not known");
+}
+
 #[test]
 fn workers_fit_into_a_quarter_of_the_memory() {
     let eight = HashSettings { workers: 8, memory_kib: 19_456, ..HashSettings::default() };

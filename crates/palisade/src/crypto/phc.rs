@@ -1,7 +1,7 @@
 //! What is stored of a password: the argon2id output with everything needed to compute it again.
 //!
 //! The form is the PHC string `$argon2id$v=19$m=19456,t=2,p=1,keyid=NAME$salt$output`, read strictly,
-//! so that one hash has one text; without `keyid` there is no pepper in it. The parameters are bounded while reading: whoever can write a row
+//! so that one hash has one text; without `keyid` no pepper covers the output. The parameters are bounded while reading: whoever can write a row
 //! must not be able to make one sign-in cost all the memory or an hour.
 
 use std::fmt;
@@ -38,11 +38,11 @@ impl Cost {
             && (8 * self.parallelism..=MOST_MEMORY_KIB).contains(&self.memory_kib)
     }
 
-    /// Returns argon2id, version 19, with this cost and the secret value `pepper`.
-    pub(super) fn argon2(self, output: usize, pepper: &[u8]) -> argon2::Result<Argon2<'_>> {
+    /// Returns argon2id, version 19, with this cost.
+    pub(super) fn argon2(self, output: usize) -> argon2::Result<Argon2<'static>> {
         let Self { memory_kib, iterations, parallelism } = self;
         let params = Params::new(memory_kib, iterations, parallelism, Some(output))?;
-        Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params)
+        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 }
 
@@ -66,7 +66,7 @@ pub struct CorruptHash;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     pub(super) cost: Cost,
-    /// What the key of its pepper is called, if there is one in it.
+    /// What the key is called whose pepper covers the output, if one does.
     pub(super) key: Option<KeyName>,
     pub(super) salt: Vec<u8>,
     pub(super) output: Vec<u8>,

@@ -62,20 +62,30 @@ impl Sealer {
     /// Returns what `text` was made of, if it is exactly what [`Sealer::seal`] wrote for `context` with
     /// the current or the previous key.
     pub fn open(&self, context: &str, text: &str) -> Option<Secret<Vec<u8>>> {
-        let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
         let keys = [Some(&self.current), self.previous.as_ref()];
-        keys.into_iter().flatten().find_map(|of| {
-            let mut text = Zeroizing::new(sealed.to_vec());
-            let nonce = Nonce::assume_unique_for_key(*nonce);
-            let opened = key(of).ok()?.open_in_place(
-                nonce,
-                Aad::from(context.as_bytes()),
-                text.as_mut_slice(),
-            );
-            opened.ok().map(|secret| Secret::new(secret.to_vec()))
-        })
+        keys.into_iter().flatten().find_map(|key| open_with(key, context, text))
     }
+
+    /// Returns what the previous key has sealed, sealed with the current one; `None` if it was sealed
+    /// with that, or opens with neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealer::seal`].
+    pub fn renew(&self, context: &str, text: &str) -> Result<Option<String>, SealError> {
+        let previous = self.previous.as_ref();
+        let secret = previous.and_then(|key| open_with(key, context, text));
+        secret.map(|secret| self.seal(context, secret.expose())).transpose()
+    }
+}
+
+fn open_with(of: &Secret<[u8; 32]>, context: &str, text: &str) -> Option<Secret<Vec<u8>>> {
+    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+    let mut text = Zeroizing::new(sealed.to_vec());
+    let (nonce, context) = (Nonce::assume_unique_for_key(*nonce), Aad::from(context.as_bytes()));
+    let opened = key(of).ok()?.open_in_place(nonce, context, text.as_mut_slice());
+    opened.ok().map(|secret| Secret::new(secret.to_vec()))
 }
 
 fn key(bytes: &Secret<[u8; 32]>) -> Result<RandomizedNonceKey, SealError> {
@@ -118,6 +128,19 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(sealer.open("", &BASE64URL_NOPAD.encode(&bytes[..length])).is_none());
         }
+    }
+
+    #[test]
+    fn what_the_previous_key_sealed_is_sealed_anew_once() {
+        let old = sealer(1, None).seal("ada", b"a secret").unwrap();
+        let rotated = sealer(2, Some(1));
+
+        let new = rotated.renew("ada", &old).unwrap().unwrap();
+
+        assert_eq!(sealer(2, None).open("ada", &new).unwrap().expose(), b"a secret");
+        assert_eq!(rotated.renew("ada", &new), Ok(None));
+        assert_eq!(rotated.renew("bob", &old), Ok(None));
+        assert_eq!(sealer(3, None).renew("ada", &old), Ok(None));
     }
 
     #[test]
