@@ -14,6 +14,7 @@ mod orderdesk;
 mod orders;
 mod redact;
 mod report;
+mod sign_in;
 mod wrk;
 
 use std::process::ExitCode;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
         ["orders"] => orders::measure(Effort::FULL).map(|report| say(report.to_text())),
         ["orders", "--short"] => orders::measure(Effort::SHORT).map(|report| say(report.to_text())),
         [orders::TURN, options @ ..] => orders::take(options),
+        ["sign-in"] => sign_in::measure(Effort::FULL).map(|report| say(report.to_text())),
+        ["sign-in", "--short"] => {
+            sign_in::measure(Effort::SHORT).map(|report| say(report.to_text()))
+        }
         ["redact"] => redact::measure().map(|report| say(report.to_text())),
         ["all"] => all().map(|reports| say(to_text(&reports))),
         ["all", "--markdown"] => {
@@ -64,6 +69,7 @@ fn all() -> anyhow::Result<Vec<Report>> {
         footprint::measure()?,
         growth::measure()?,
         redact::measure()?,
+        sign_in::measure(Effort::FULL)?,
         import::measure()?,
         orders::measure(Effort::FULL)?,
     ])
@@ -98,6 +104,7 @@ Measures; never judges. Prints a table and, as the last line, one JSON object.
   import      a million rows of orders from a CSV file and to one; the decoder beside the csv crate
   orders      an order as one durable transaction, against what people write and what the disk gives, on
               both databases and over HTTP; asks for PostgreSQL; with --short only to see that it runs
+  sign-in     password hashing at saturation, and other requests while 200 connections sign in
   redact      taking secrets out of a line of the access log, in the log's writer
   all         every scenario in turn; with --markdown writes bench/RESULTS.md
 

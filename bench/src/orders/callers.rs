@@ -10,28 +10,28 @@ use tokio::task::JoinSet;
 
 /// What a turn is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// How many place orders at once.
-    pub(super) callers: usize,
+    pub(crate) callers: usize,
     /// How long they do so before it counts.
-    pub(super) warm_up: Duration,
+    pub(crate) warm_up: Duration,
     /// How long they do so while it counts.
-    pub(super) measured: Duration,
+    pub(crate) measured: Duration,
 }
 
 /// What they found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Orders acknowledged in a second.
-    pub(super) per_second: f64,
+    pub(crate) per_second: f64,
     /// The wait that 50 of 100 stay below, in microseconds.
-    pub(super) p50_us: f64,
+    pub(crate) p50_us: f64,
     /// The wait that 99 of 100 stay below, in microseconds.
-    pub(super) p99_us: f64,
+    pub(crate) p99_us: f64,
 }
 
 /// Has the callers of `turn` run `place` with ascending numbers, and stops at the first failure.
-pub(super) async fn run<P, F, E>(turn: Turn, place: P) -> Result<Found, E>
+pub(crate) async fn run<P, F, E>(turn: Turn, place: P) -> Result<Found, E>
 where
     P: Fn(u64) -> F + Clone + Send + 'static,
     F: Future<Output = Result<(), E>> + Send,
@@ -67,7 +67,7 @@ where
 
 impl Found {
     /// Sums up what was waited in `span`.
-    pub(super) fn of(mut waits: Vec<Duration>, span: Duration) -> Self {
+    pub(crate) fn of(mut waits: Vec<Duration>, span: Duration) -> Self {
         waits.sort_unstable();
         let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
         Self {
@@ -78,7 +78,7 @@ impl Found {
     }
 
     /// Writes the three numbers, in the order of the fields.
-    pub(super) fn to_line(self) -> String {
+    pub(crate) fn to_line(self) -> String {
         format!("{} {} {}", self.per_second, self.p50_us, self.p99_us)
     }
 }

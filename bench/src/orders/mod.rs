@@ -5,13 +5,13 @@
 //! schema and waits for the disk. Each turn has a process and a database of its own; sides take
 //! turns, and ratios are made within a round.
 
-mod callers;
+pub(crate) mod callers;
 mod cluster;
 mod database;
 mod http;
 mod postgres;
 mod reads;
-mod rows;
+pub(crate) mod rows;
 mod sample;
 pub(crate) mod site;
 mod sql;

@@ -4,11 +4,11 @@ use crate::figures::Figures;
 
 /// Rows that fill round by round.
 #[derive(Debug)]
-pub(super) struct Rows(Vec<Figures>);
+pub(crate) struct Rows(Vec<Figures>);
 
 impl Rows {
     /// Starts with these keys, and what each is.
-    pub(super) fn new(named: &[(&'static str, &'static str)]) -> Self {
+    pub(crate) fn new(named: &[(&'static str, &'static str)]) -> Self {
         Self(named.iter().map(|(key, what)| Figures::new(key, what)).collect())
     }
 
@@ -16,7 +16,7 @@ impl Rows {
     ///
     /// # Errors
     /// When there is no such row.
-    pub(super) fn add(&mut self, round: &[(&str, f64)]) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, round: &[(&str, f64)]) -> anyhow::Result<()> {
         for (key, value) in round {
             let row = self.0.iter_mut().find(|row| row.key == *key);
             row.ok_or_else(|| anyhow::anyhow!("there is no row {key}"))?.add(*value);
@@ -25,7 +25,7 @@ impl Rows {
     }
 
     /// Returns the rows that were filled.
-    pub(super) fn into_figures(self) -> Vec<Figures> {
+    pub(crate) fn into_figures(self) -> Vec<Figures> {
         self.0.into_iter().filter(|row| row.count() > 0).collect()
     }
 }

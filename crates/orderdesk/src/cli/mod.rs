@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use palisade::process::keep_memory_private;
-use palisade::secret::redacted;
+use palisade::secret::legible;
 use palisade::service::in_full;
 
 use crate::accounts::Role;
@@ -223,7 +223,7 @@ pub fn run() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             let said = in_full(error.as_ref());
-            writeln!(io::stderr().lock(), "orderdesk: {}", redacted(&said)).ok();
+            writeln!(io::stderr().lock(), "orderdesk: {}", legible(&said)).ok();
             ExitCode::FAILURE
         }
     }

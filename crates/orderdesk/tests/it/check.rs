@@ -80,7 +80,7 @@ type Neglect = (&'static [&'static str], fn(&mut Site));
 
 /// What piles up.
 const NEGLECT: &[Neglect] = &[
-    (&["PAL107"], |site| site.set("server.trusted_proxies", "0.0.0.0/1,128.0.0.0/1")),
+    (&["PAL107"], |site| site.set("server.trusted_proxies", "0.0.0.0/2,128.0.0.0/2")),
     (&["PAL109"], |site| site.set("log.level", "trace")),
     (&["PAL111"], |site| site.set("server.public_url", "http://orders.example.com")),
     (&["PAL114"], |site| site.set("database.danger_lose_last_commits_on_power_cut", "true")),

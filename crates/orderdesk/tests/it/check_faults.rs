@@ -89,6 +89,14 @@ async fn each_fault_of_the_settings_is_its_own_finding() {
             &["PAL191"],
         ),
         (
+            "every address as a proxy, in halves",
+            |site| {
+                let halves = "0.0.0.0/1,128.0.0.0/1";
+                site.set("server.trusted_proxies", halves);
+            },
+            &["PAL101", "PAL107"],
+        ),
+        (
             "a secret in a setting",
             |site| {
                 let url = format!("https://{HOST}/{API_KEY}");

@@ -27,6 +27,9 @@ pub(crate) async fn reload_with_secrets(app: &TestService, driven: &Driven) -> V
             format!("[log]\nlevel = {quoted}\nformat = [{quoted}]\n"),
             format!("[server]\nlisten = {quoted}\ntrusted_proxies = [{quoted}]\n"),
             format!("[server]\npublic_url = \"https://desk:{secret}@shop.example\"\n"),
+            // Nor of a name.
+            format!("[rate]\n\"{}{secret}\" = \"1/s\"\n", "x".repeat(45)),
+            format!("[\"{}\"]\n", data_encoding::HEXLOWER.encode(secret.as_bytes())),
             format!("[database]\nurl = {quoted}\n"),
             format!("API_KEY = {quoted}\n[rate]\nper_ip = \"off\"\nper_ip = {quoted}\n"),
             format!("{secret}\n"),

@@ -162,3 +162,25 @@ async fn finished(mut app: TestService) -> String {
 fn object(line: &str) -> Value {
     serde_json::from_str(line).expect(line)
 }
+
+/// Whoever looks at the log of a service that starts must see what the check would have said.
+#[tokio::test]
+async fn an_error_that_does_not_stop_the_start_is_in_the_log_unless_it_was_silenced() {
+    let wide = Setup::default().setting("server.trusted_proxies", "64.0.0.0/2");
+    let app = wide.clone().start().await;
+    let silenced = "PAL107: a test that nobody else can reach";
+    let quiet = wide.setting("check.silenced", silenced).start().await;
+
+    app.service.wait_for_line(|line| line.contains("\"code\":\"PAL107\"")).await;
+    assert!(!quiet.service.stderr().contains("PAL107"), "{}", quiet.service.stderr());
+}
+
+#[tokio::test]
+async fn a_name_that_moves_the_cursor_is_shown_as_what_it_is() {
+    let folder = Setup::default().folder();
+
+    let refused = folder.command(["import", "no/\u{1b}[31m\u{202e}x"]).run().await;
+
+    let said = &refused.assert_code(1).stderr;
+    assert!(said.contains("\\u{1b}[31m\\u{202e}x"), "{said}");
+}

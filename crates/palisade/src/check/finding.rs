@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Level, Rule};
+use super::{CheckSection, Level, Rule};
 use crate::secret::redacted;
 
 /// Most characters of what was found: some of it was written by whoever answers.
@@ -44,6 +44,12 @@ impl Finding {
     /// Returns how to mend it.
     pub fn mend(&self) -> &str {
         self.mend.as_deref().unwrap_or(self.rule.mend)
+    }
+
+    /// Tells whether it is an error that neither stops a start nor was silenced.
+    pub(crate) fn weighs_and_is_let_pass(&self, check: &CheckSection) -> bool {
+        let is_silenced = check.silenced.iter().any(|silence| silence.id == self.rule.id);
+        self.rule.level == Level::Error && !self.rule.stops_start && !is_silenced
     }
 
     pub(super) fn level(&self) -> Level {

@@ -85,6 +85,7 @@ impl Deployment<'_> {
         let mut findings = exposure::judge(self);
         findings.extend(certificate::fatal(self.tls));
         findings.extend(process::fatal(self.sandbox));
+        findings.extend(settings::fatal(self));
         findings
     }
 
@@ -98,6 +99,7 @@ impl Deployment<'_> {
     /// included.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = exposure::judge(self);
+        findings.extend(settings::fatal(self));
         findings.extend(settings::judge(self));
         findings.extend(listeners::judge(self));
         findings.extend(certificate::judge(self));

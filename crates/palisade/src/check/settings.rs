@@ -143,6 +143,14 @@ pub(super) fn judge(deployment: &Deployment<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Returns what stops the start: that every address is trusted, in however many parts.
+pub(super) fn fatal(deployment: &Deployment<'_>) -> Option<Finding> {
+    let all = IpNet::aggregate(&deployment.server.trusted_proxies);
+    let everything = all.iter().find(|network| network.prefix_len() == 0)?;
+    let what = format_args!("server.trusted_proxies: its networks are {everything} together");
+    Some(Finding::new(&WRONG, what).mended_by("Name the proxies' own addresses"))
+}
+
 fn judge_public_url(deployment: &Deployment<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_public = deployment.server.listen.0.iter().any(|address| !address.is_local());

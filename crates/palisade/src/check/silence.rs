@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::{Finding, Rule, Tag};
 use crate::config::FromSetting;
+use crate::secret::is_legible;
 
 crate::settings! {
     /// The deployment check, `check`.
@@ -27,6 +28,7 @@ crate::settings! {
 /// assert_eq!(silence.id, "PAL105");
 /// assert_eq!(silence.reason, "the proxy is on the same machine");
 /// assert!(Silence::from_text("PAL105").is_none(), "a reason is missing");
+/// assert!(Silence::from_text("PAL105: \u{200b}\u{200b} on purpose").is_none(), "not all is seen");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silence {
@@ -56,7 +58,7 @@ impl FromSetting for Silence {
         let (id, reason) = text.split_once(':')?;
         let (id, reason) = (id.trim(), reason.trim());
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let is_line = !reason.chars().any(char::is_control);
+        let is_line = !reason.contains('\n') && is_legible(reason);
         let is_reason = is_line && reason.chars().count() >= LEAST_REASON;
         (is_id && is_reason).then(|| Self { id: id.to_owned(), reason: reason.to_owned() })
     }

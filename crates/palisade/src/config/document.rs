@@ -11,6 +11,7 @@ use super::mistake::{Mistake, Origin, Place, Wrong};
 use super::nearest::nearest;
 use super::reader::Entry;
 use super::{Environment, Raw, SectionOutline, quoted};
+use crate::secret::redacted;
 
 /// Names under which secrets are known everywhere, with or without a section.
 const SECRET_NAMES: [&str; 5] =
@@ -19,8 +20,10 @@ const SECRET_NAMES: [&str; 5] =
 /// Most broken lines that are told: beyond that it is another kind of file.
 const MOST_BROKEN: usize = 1000;
 
-/// Most characters of an unknown name that a message repeats.
-const MOST_SHOWN: usize = 80;
+/// Most characters of an unknown name that a message repeats: what is longer may be a secret.
+const MOST_SHOWN: usize = 40;
+/// What is repeated of a longer one.
+const SHOWN_OF_LONG: usize = 12;
 
 /// Parts of a name that only a secret has.
 const SECRET_PARTS: [&str; 7] =
@@ -266,11 +269,17 @@ fn is_table(value: &Spanned<DeValue<'_>>) -> bool {
 
 /// Returns a name as a message can show it: short, and without anything that upsets a terminal.
 fn shown_name(name: &str) -> String {
+    // Before it is cut: nobody knows half a secret again.
+    let name = &*redacted(name);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if name.len() <= MOST_SHOWN && !name.is_empty() && name.bytes().all(is_bare) {
+    let is_long = name.chars().count() > MOST_SHOWN;
+    if !is_long && !name.is_empty() && name.bytes().all(is_bare) {
         return name.to_owned();
     }
-    quoted(&name.chars().take(MOST_SHOWN).collect::<String>())
+    match is_long {
+        true => quoted(&format!("{}…", name.chars().take(SHOWN_OF_LONG).collect::<String>())),
+        false => quoted(name),
+    }
 }
 
 /// Where the lines of a text begin.

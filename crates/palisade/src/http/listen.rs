@@ -55,7 +55,8 @@ impl FromSetting for ListenAddress {
     fn from_text(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = Path::new(path);
-            return path.is_absolute().then(|| Self::Unix(path.to_owned()));
+            let is_path = path.is_absolute() && !text.contains(char::is_control);
+            return is_path.then(|| Self::Unix(path.to_owned()));
         }
         match text.split_once(':') {
             Some(("systemd", name)) if !name.is_empty() => {
@@ -298,6 +299,19 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, Some(path)) = self {
             std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_has_a_path_that_a_file_can_have() {
+        assert!(ListenAddress::from_text("unix:/run/a.sock").is_some());
+        for text in ["unix:run/a.sock", "unix:/run/a\0b", "unix:/run/a\nb", "unix:"] {
+            assert!(ListenAddress::from_text(text).is_none(), "{text:?}");
         }
     }
 }

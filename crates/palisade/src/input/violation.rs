@@ -1,5 +1,6 @@
 //! What is wrong with an input, said so that a program and a person can both act on it.
 
+use crate::secret::redacted;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -150,7 +151,8 @@ fn shortened(place: &str) -> String {
 /// Returns an unknown name that a client made up: not the whole of one that is as long as a key or
 /// a token, which somebody may have sent as a name by mistake.
 pub(crate) fn shown_name(name: &str) -> String {
-    cut(name, 40, 12)
+    // Before it is cut: nobody knows half a secret again.
+    cut(&redacted(name), 40, 12)
 }
 
 /// Returns the first `kept` characters of `text` if there are more than `most`.

@@ -20,6 +20,20 @@ pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes().get(plain_from..).unwrap_or_default());
 }
 
+/// Returns `text` for a terminal: what cannot be seen, moves the cursor or turns the direction of writing
+/// is shown as `\u{…}`, except for the ends of lines.
+pub(crate) fn legible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for symbol in text.chars() {
+        match symbol {
+            '\n' | '"' | '\\' => out.push(symbol),
+            _ if is_escaped(symbol) => out.extend(symbol.escape_unicode()),
+            _ => out.push(symbol),
+        }
+    }
+    out
+}
+
 /// Tells whether `symbol` does not stand for itself: quotes, the backslash, and of Unicode's
 /// general categories Cc, Zl, Zp and Cf with whatever else is invisible by design.
 fn is_escaped(symbol: char) -> bool {

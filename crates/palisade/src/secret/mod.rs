@@ -19,8 +19,8 @@ use zeroize::Zeroize;
 
 pub(crate) use escape::escape;
 pub use finder::{LEAST_BYTES, MOST_SECRETS, Unregistered};
-pub(crate) use registry::{holds_a_secret, redacted_bytes};
-pub use registry::{redacted, register, register_prefix};
+pub(crate) use registry::{holds_a_secret, is_legible, redacted_bytes};
+pub use registry::{legible, redacted, register, register_prefix};
 
 /// Keeps a value out of logs, errors and answers, and wipes it when dropped.
 ///

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroize;
 
-use super::Secret;
 use super::finder::{Finder, Unregistered};
+use super::{Secret, escape};
 
 /// The secrets of this process: there is one log, and whatever reaches it must be known here.
 static KNOWN: ArcSwapOption<Finder> = ArcSwapOption::const_empty();
@@ -68,6 +68,23 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
         // What is replaced are whole characters, so this never has to mend anything.
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
+}
+
+/// Returns `text` for a person at a terminal: without secrets, as [`redacted`], and with what cannot be
+/// seen, moves the cursor or turns the direction of writing shown as `\\u{…}`. Ends of lines stay.
+///
+/// ```
+/// use palisade::secret::legible;
+///
+/// assert_eq!(legible("a\u{1b}[31mb\u{202e}\nc"), "a\\u{1b}[31mb\\u{202e}\nc");
+/// ```
+pub fn legible(text: &str) -> String {
+    escape::legible(&redacted(text))
+}
+
+/// Tells whether everything in `text` can be seen, in one direction.
+pub(crate) fn is_legible(text: &str) -> bool {
+    escape::legible(text) == text
 }
 
 /// Fewest bytes of a secret that nobody takes for a word: a password such as `orderdesk` may well be

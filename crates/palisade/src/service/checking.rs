@@ -13,7 +13,7 @@ use crate::config::{self, Environment, Loaded, Mistakes, SecretOrigin, Secrets};
 use crate::db::files_of;
 use crate::http::{TlsMode, TlsSection};
 use crate::outbound::Target;
-use crate::process::Needs;
+use crate::process::{Needs, keep_memory_private, scrub_environment};
 
 /// What a service adds to its check.
 #[derive(Debug, Default)]
@@ -248,6 +248,9 @@ pub fn explained(own: &[&'static Rule], id: Option<&str>) -> Explained {
 
 fn look(check: &mut Check, request: CheckRequest<'_>) {
     let Some(target) = request.url else { return };
+    // Who answers may take a while, and secrets were read. What the system refuses is told at the end.
+    scrub_environment().ok();
+    keep_memory_private().ok();
     let trust = request.authority.map_or(Trust::System, Trust::File);
     check.add([Tag::Live], live(target, trust, SystemClock.now()));
 }

@@ -10,7 +10,7 @@ use super::offer::{Ending, Failure, Offer};
 use super::{
     Applications, Basics, BindError, Bound, Program, Reach, Reloading, ServeError, ServiceSettings,
 };
-use crate::check::{Checked, Finding, Refused, revealing};
+use crate::check::{Checked, Finding, Refused, revealing, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Mistake, Reloader, Throttle};
 use crate::http::health::{self, Health, Notices};
@@ -90,6 +90,8 @@ pub struct Prepared {
     log: Log,
     /// Nothing is bound without it.
     checked: Checked,
+    /// Errors that do not stop the start, and that nobody has silenced.
+    weak: Vec<Finding>,
 }
 
 impl Prepared {
@@ -126,7 +128,11 @@ impl Prepared {
         basics.log.on_change(telemetry::apply);
         own.extend(judge(loaded.settings()));
         own.extend(revealing(loaded.shown()));
-        let checked = basics.deployment(reach, SystemClock.now()).clear(own)?;
+        let deployment = basics.deployment(reach, SystemClock.now());
+        let mut weak = deployment.findings();
+        weak.extend(shown(loaded.shown(), &C::outline()));
+        weak.retain(|finding| finding.weighs_and_is_let_pass(&basics.check));
+        let checked = deployment.clear(own)?;
         fit_connections(&mut basics.limits);
         let account = basics.sandbox.user.as_ref().map(Account::find).transpose();
         let account = account.map_err(LockdownError::from)?;
@@ -137,7 +143,7 @@ impl Prepared {
             would_not_start(&fresh.settings().basics(), reach, own)
         });
         let needs = Needs::new();
-        Ok(Self { program, basics, reloader, reach, account, needs, log, checked })
+        Ok(Self { program, basics, reloader, reach, account, needs, log, checked, weak })
     }
 
     /// Says what the service itself needs once it is locked down: its database, the files of its
@@ -173,7 +179,8 @@ impl Prepared {
         certificates: &Path,
         build: impl AsyncFnOnce(&Metrics) -> Result<Offer<S>, Failure>,
     ) -> Result<(), StartError> {
-        let Self { program, basics, reloader, reach, account, needs, mut log, checked } = self;
+        let Self { program, basics, reloader, reach, account, needs, mut log, checked, weak } =
+            self;
         let Checked { .. } = checked;
         let given = given_files(&basics.tls)?;
         let bound = Bound::bind(&basics.server.listen, &basics.server.admin_listen, inherited)?;
@@ -186,6 +193,10 @@ impl Prepared {
         let (locked_down, report) =
             bound.lock_down(basics.sandbox.mode, account.as_ref(), needs)?;
         tell(&report);
+        for finding in &weak {
+            let (code, detail) = (finding.rule().id, finding.what());
+            tracing::warn!(%code, %detail, "the deployment check would not let this pass");
+        }
         process::metrics::register_lockdown(&metrics, &report)?;
         let start = async || {
             log.begin()?;

@@ -13,7 +13,7 @@ use crate::check::{Finding, Refused, mistakes};
 use crate::config::{self, Environment, Loaded, Mistake, Mistakes, Secrets};
 use crate::http::{InheritedSockets, Introduction};
 use crate::process::{Needs, keep_memory_private};
-use crate::secret::redacted;
+use crate::secret::{legible, redacted};
 
 /// A service as a program, with all that it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,7 +241,7 @@ fn print(text: &str) -> Result<(), Failed> {
 fn tell(line: std::fmt::Arguments<'_>) {
     let line = line.to_string();
     // Nobody may be reading standard error, and then there is nobody to tell that.
-    writeln!(io::stderr().lock(), "{}", redacted(&line)).ok();
+    writeln!(io::stderr().lock(), "{}", legible(&line)).ok();
 }
 
 /// Says an error and its causes in one line, without those whose words it has said already.
