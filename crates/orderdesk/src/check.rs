@@ -6,7 +6,7 @@ use palisade::check::{Finding, Tag, database, passwords, sessions};
 use palisade::config::Environment;
 use palisade::service::{OwnChecks, OwnPart};
 
-use crate::config::{Settings, SignUpMode};
+use crate::config::{SecondFactorFor, Settings, SignUpMode};
 use crate::secrets::{Examined, ServiceSecrets};
 use crate::service::SCHEMAS;
 
@@ -19,6 +19,13 @@ palisade::rules! {
         title: "Anybody may open an account.",
         why: "Strangers fill the database up to rate.sign_up, and learn which usernames are taken.",
         mend: "Set accounts.sign_up = \"closed\" where operators add the customers.",
+    }
+    /// A password alone opens everything.
+    NO_SECOND_FACTOR = "ODK102", Note, Settings {
+        title: "Operators may sign in without a second factor.",
+        why: "Whoever learns one operator's password sees and changes everything.",
+        mend: "Have every operator set one up (POST /users/me/totp), then set \
+               accounts.require_second_factor = \"operators\".",
     }
 }
 
@@ -47,6 +54,10 @@ pub fn of_settings(settings: &Settings) -> Vec<Finding> {
     findings.extend(sessions(&settings.sessions));
     if settings.accounts.sign_up == SignUpMode::Open {
         findings.push(Finding::new(&OPEN_SIGN_UP, "accounts.sign_up = \"open\""));
+    }
+    if settings.accounts.require_second_factor == SecondFactorFor::Nobody {
+        let what = "accounts.require_second_factor = \"none\"";
+        findings.push(Finding::new(&NO_SECOND_FACTOR, what));
     }
     findings
 }

@@ -104,6 +104,11 @@ async fn each_fault_of_the_settings_is_its_own_finding() {
             },
             &["PAL116", "PAL191"],
         ),
+        (
+            "no second factor",
+            |site| site.set("accounts.require_second_factor", "none"),
+            &["ODK102"],
+        ),
         ("sessions without use", |site| site.set("sessions.idle", "2h"), &["PAL607"]),
         (
             "every rate off",

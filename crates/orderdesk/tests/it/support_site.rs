@@ -38,7 +38,8 @@ impl Site {
         let issued = site.authority.issue(host, THIS_YEAR);
         site.serve_with(&issued);
         let settings = format!(
-            "[server]\nlisten = \"0.0.0.0:8443\"\npublic_url = \"https://{host}\"\n\n\
+            "[accounts]\nrequire_second_factor = \"operators\"\n\n\
+             [server]\nlisten = \"0.0.0.0:8443\"\npublic_url = \"https://{host}\"\n\n\
              [tls]\nmode = \"files\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
             site.path("tls/chain.pem").display(),
             site.path("tls/key.pem").display(),

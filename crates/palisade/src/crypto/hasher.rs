@@ -278,24 +278,22 @@ impl Hasher {
     ) -> Result<Verdict, HashError> {
         let (text, cost, peppers) = (given.0.clone(), self.cost, Arc::clone(&self.peppers));
         let mut stored = stored.unwrap_or_else(|| self.decoy.clone());
-        let expected = peppers.uncovered(&stored).unwrap_or_else(|_| {
+        let expected = peppers.uncovered(&stored).unwrap_or_else(|why| {
             // Nobody can compare with it any more; this costs as much.
-            tracing::error!(
-                "a stored password hash was made with a SECRET_KEY that is neither the present nor the \
-                 previous one: its account cannot sign in until the password is reset"
-            );
+            tracing::error!(error = %why, "a stored password hash cannot be compared with");
             stored = self.decoy.clone();
-            stored.output.clone()
+            Secret::new(stored.output.clone())
         });
         self.submit(move |memory| {
-            let output = compute(&text, stored.cost, &stored.salt, memory, expected.len())?;
-            if !bool::from(output.ct_eq(&expected)) {
+            let output =
+                compute(&text, stored.cost, &stored.salt, memory, expected.expose().len())?;
+            if !bool::from(output.ct_eq(expected.expose())) {
                 return Ok(Verdict::Wrong);
             }
             let is_current = stored.cost == cost
                 && stored.key == peppers.name()
                 && stored.salt.len() == SALT
-                && stored.output.len() == OUTPUT;
+                && expected.expose().len() == OUTPUT;
             match is_current {
                 true => Ok(Verdict::Right),
                 false => new_hash(&text, (cost, &peppers), memory).map(Verdict::RightButOutdated),
@@ -378,7 +376,7 @@ fn new_hash(
 ) -> Result<PasswordHash, HashError> {
     let salt = random_bytes::<SALT>().to_vec();
     let output = compute(text, cost, &salt, memory, OUTPUT)?;
-    Ok(peppers.covered(PasswordHash { cost, key: None, salt, output }))
+    peppers.covered(PasswordHash { cost, key: None, salt, output }).map_err(|_| HashError::Failed)
 }
 
 fn compute(

@@ -276,7 +276,7 @@ async fn a_rotation_locks_nobody_out_and_brings_each_hash_to_the_new_key() {
 }
 
 #[tokio::test]
-async fn a_mask_is_replaced_without_the_password() {
+async fn a_seal_is_replaced_without_the_password() {
     let password = Password::new("correct horse battery staple").unwrap();
     let given = GivenPassword::new("correct horse battery staple").unwrap();
     let bare = Hasher::start(settings()).unwrap().hash(&password).await.unwrap();
@@ -289,6 +289,46 @@ async fn a_mask_is_replaced_without_the_password() {
         assert_eq!(peppered(2, None).verify(&given, Some(renewed)).await, Ok(Verdict::Right));
     }
     assert_eq!(ring(3, None).peppers().renew(&old), None, "of a key that is not known");
+}
+
+/// A cover that is made from the salt would be taken off by whoever has a text of their own covered for the
+/// same salt.
+#[tokio::test]
+async fn who_writes_to_the_database_has_nothing_covered_that_uncovers_another() {
+    let password = Password::new("correct horse battery staple").unwrap();
+    let of_victim = peppered(1, None).hash(&password).await.unwrap();
+    let peppers = ring(1, None).peppers();
+    let bare = peppers.uncovered(&of_victim).unwrap();
+    // A row of the attacker's own, with the victim's salt and an output that covers nothing.
+    let (output, salt) = (vec![0; OUTPUT], of_victim.salt.clone());
+    let planted = PasswordHash { output, key: None, salt, cost: of_victim.cost };
+
+    let [one, two] = [(); 2].map(|()| peppers.renew(&planted).unwrap());
+
+    assert_ne!(one.output, two.output);
+    for covered in [one, two] {
+        let places = covered.output.windows(OUTPUT).zip(of_victim.output.windows(OUTPUT));
+        for (known, other) in places {
+            let guessed: Vec<u8> = known.iter().zip(other).map(|(one, two)| one ^ two).collect();
+            assert!(!bare.matches(&guessed), "the victim's hash lies open");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hash_that_somebody_changed_or_moved_is_a_wrong_password() {
+    let password = Password::new("correct horse battery staple").unwrap();
+    let given = GivenPassword::new("correct horse battery staple").unwrap();
+    let hasher = peppered(1, None);
+    let good = hasher.hash(&password).await.unwrap();
+    let (mut changed, mut moved) = (good.clone(), good.clone());
+    changed.output[20] ^= 1;
+    moved.salt[0] ^= 1;
+
+    for stored in [changed, moved] {
+        assert_eq!(hasher.verify(&given, Some(stored)).await, Ok(Verdict::Wrong));
+    }
+    assert_eq!(hasher.verify(&given, Some(good)).await, Ok(Verdict::Right));
 }
 
 #[test]

@@ -49,21 +49,15 @@ impl Sealer {
     ///
     /// [`SealError`], if the system has no random bytes.
     pub fn seal(&self, context: &str, secret: &[u8]) -> Result<String, SealError> {
-        // Longer than what is appended, so that nothing is left behind unwiped by growing.
-        let mut text = Zeroizing::new(Vec::with_capacity(secret.len() + 64));
-        text.extend_from_slice(secret);
-        let key = key(&self.current)?;
-        let nonce = key.seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut *text);
-        let nonce = nonce.map_err(|_| SealError)?;
-        let sealed = [nonce.as_ref().as_slice(), text.as_slice()].concat();
-        Ok(BASE64URL_NOPAD.encode(&sealed))
+        Ok(BASE64URL_NOPAD.encode(&seal_with(&self.current, context.as_bytes(), secret)?))
     }
 
     /// Returns what `text` was made of, if it is exactly what [`Sealer::seal`] wrote for `context` with
     /// the current or the previous key.
     pub fn open(&self, context: &str, text: &str) -> Option<Secret<Vec<u8>>> {
         let keys = [Some(&self.current), self.previous.as_ref()];
-        keys.into_iter().flatten().find_map(|key| open_with(key, context, text))
+        let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        keys.into_iter().flatten().find_map(|key| open_with(key, context.as_bytes(), &sealed))
     }
 
     /// Returns what the previous key has sealed, sealed with the current one; `None` if it was sealed
@@ -73,18 +67,38 @@ impl Sealer {
     ///
     /// As [`Sealer::seal`].
     pub fn renew(&self, context: &str, text: &str) -> Result<Option<String>, SealError> {
-        let previous = self.previous.as_ref();
-        let secret = previous.and_then(|key| open_with(key, context, text));
+        let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let (previous, context_bytes) = (self.previous.as_ref(), context.as_bytes());
+        let secret = previous.zip(sealed);
+        let secret = secret.and_then(|(key, sealed)| open_with(key, context_bytes, &sealed));
         secret.map(|secret| self.seal(context, secret.expose())).transpose()
     }
 }
 
-fn open_with(of: &Secret<[u8; 32]>, context: &str, text: &str) -> Option<Secret<Vec<u8>>> {
-    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+/// Returns a random nonce, `secret` under it, and the tag: 28 bytes more than `secret` has.
+pub(super) fn seal_with(
+    with: &Secret<[u8; 32]>,
+    context: &[u8],
+    secret: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    // Longer than what is appended, so that nothing is left behind unwiped by growing.
+    let mut text = Zeroizing::new(Vec::with_capacity(secret.len() + 64));
+    text.extend_from_slice(secret);
+    let nonce = key(with)?.seal_in_place_append_tag(Aad::from(context), &mut *text);
+    let nonce = nonce.map_err(|_| SealError)?;
+    Ok([nonce.as_ref().as_slice(), text.as_slice()].concat())
+}
+
+/// Returns what [`seal_with`] was given, if it was given the same key and context.
+pub(super) fn open_with(
+    with: &Secret<[u8; 32]>,
+    context: &[u8],
+    sealed: &[u8],
+) -> Option<Secret<Vec<u8>>> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
     let mut text = Zeroizing::new(sealed.to_vec());
-    let (nonce, context) = (Nonce::assume_unique_for_key(*nonce), Aad::from(context.as_bytes()));
-    let opened = key(of).ok()?.open_in_place(nonce, context, text.as_mut_slice());
+    let (nonce, context) = (Nonce::assume_unique_for_key(*nonce), Aad::from(context));
+    let opened = key(with).ok()?.open_in_place(nonce, context, text.as_mut_slice());
     opened.ok().map(|secret| Secret::new(secret.to_vec()))
 }
 
